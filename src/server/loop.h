@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * Loop: one thread, its epoll, and the sessions that it accepted. Receives readiness, answers that come
+ * from other threads, and the passing of time; hands each to its session. A session never changes thread,
+ * so nothing of it needs a lock.
+ *
+ * A batch of events is dispatched whole before anything that it closed is freed: an event can never reach
+ * a session that is gone.
+ */
+#ifndef SERVER_LOOP_H
+#define SERVER_LOOP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "service/request.h"
+#include "util/arena.h"
+
+struct drpc_server;
+struct server_session;
+
+/* What epoll hands back: who is to be told. */
+struct source {
+	void (*ready)(struct source *source, uint32_t events);
+};
+
+/* Sessions with the same time to wait, the first to expire in front. */
+struct deadline_list {
+	struct server_session *first;
+	struct server_session *last;
+	uint64_t wait_ns;
+};
+
+struct loop {
+	struct drpc_server *server;
+	pthread_t thread;
+	int epoll;
+	int wake;                 /* eventfd: look at answered and at is_stopping */
+	struct source wake_source;
+	struct source accept_source;
+	uint64_t now_ns;          /* CLOCK_MONOTONIC, of this batch */
+	uint64_t accept_again_ns; /* 0: accepting; else: when to try again */
+	bool accept_failing;      /* paused, and nothing was accepted since */
+	bool accept_open;         /* the listener is in the epoll set */
+
+	uint8_t *scratch; /* one chunk: what idle sessions need not have each */
+	struct arena arena;
+
+	struct server_session *sessions; /* all that are open */
+	struct server_session *closed;   /* to be freed after this batch */
+	struct deadline_list receiving;  /* a message is midway */
+	struct deadline_list sending;    /* a response is midway */
+	struct deadline_list leaving;    /* refused, and given a moment to read why */
+
+	pthread_mutex_t lock;     /* guards answered */
+	struct kept *answered;    /* by other threads, the newest first */
+	_Atomic bool may_accept;
+	_Atomic bool is_stopping; /* finish what is under way, take nothing new */
+	_Atomic bool is_cut;      /* and do not wait for it any longer */
+};
+
+/* 0 or a negative errno; loop_deinit() either way. */
+int loop_init(struct loop *loop, struct drpc_server *server);
+void loop_deinit(struct loop *loop);
+
+/* The thread's function; ends when it is stopping and nothing is under way, or when it is cut. */
+void *loop_run(void *loop);
+
+/* From any thread: have the loop look at what changed. */
+void loop_wake(struct loop *loop);
+
+/* From any thread: a kept request of one of the loop's sessions was answered. */
+void loop_take_answer(struct loop *loop, struct kept *kept);
+
+int loop_watch(struct loop *loop, int fd, struct source *source, uint32_t events);
+int loop_rewatch(struct loop *loop, int fd, struct source *source, uint32_t events);
+
+/* Put a session at the end of a list, with its full time to wait; or take it out of the one it is in. */
+void loop_expect(struct loop *loop, struct deadline_list *list, struct server_session *session);
+void loop_expect_no_more(struct server_session *session);
+
+#endif

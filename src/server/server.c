@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* Server: see server.h and drpc/server.h. */
+#include "server/server.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/listener.h"
+#include "util/cleanup.h"
+
+#define MAX_THREADS     256
+#define DEFAULT_THREADS 8
+#define DEFAULT_WORKERS 4
+
+/* After calls were cancelled, how long their handlers have to notice. */
+#define CUT_GRACE_MS 1000
+
+static unsigned cpu_count(void)
+{
+	cpu_set_t cpus;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
+		return 1;
+	return (unsigned)CPU_COUNT(&cpus);
+}
+
+static unsigned default_threads(void)
+{
+	unsigned cpus = cpu_count();
+
+	return cpus < DEFAULT_THREADS ? cpus : DEFAULT_THREADS;
+}
+
+static struct drpc_server_options with_defaults(struct drpc_server_options o)
+{
+	if (o.mode == 0)
+		o.mode = 0600;
+	if (o.threads == 0)
+		o.threads = default_threads();
+	if (o.workers == 0)
+		o.workers = DEFAULT_WORKERS;
+	if (o.max_sessions == 0)
+		o.max_sessions = service_default_limits.max_sessions;
+	if (o.max_sessions_per_uid == 0)
+		o.max_sessions_per_uid = service_default_limits.max_sessions_per_uid;
+	if (o.max_message_size == 0)
+		o.max_message_size = DRPC_MESSAGE_MAX_BYTES;
+	if (o.max_bytes_per_uid == 0)
+		o.max_bytes_per_uid = service_default_limits.max_bytes_per_uid;
+	if (o.message_timeout_ms == 0)
+		o.message_timeout_ms = 10000;
+	if (o.send_timeout_ms == 0)
+		o.send_timeout_ms = 10000;
+	return o;
+}
+
+static int check_options(const struct drpc_server_options *options)
+{
+	struct sockaddr_un address;
+
+	if (options->path == NULL || options->path[0] == '\0')
+		return -EINVAL;
+	if (strlen(options->path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	if (options->mode > 0777 || options->threads > MAX_THREADS ||
+		options->workers > MAX_THREADS)
+		return -EINVAL;
+	/* A message must have room for an envelope, and its size for the arithmetic of its chunks. */
+	if (options->max_message_size != 0 &&
+		(options->max_message_size < 4096 || options->max_message_size > INT32_MAX))
+		return -EINVAL;
+	return 0;
+}
+
+int drpc_server_new(struct drpc_service *service, const struct drpc_server_options *options,
+	struct drpc_server **ret_server)
+{
+	struct drpc_server *server;
+	int r = check_options(options);
+
+	if (r < 0)
+		return r;
+	server = calloc(1, sizeof(*server));
+	if (server == NULL)
+		return -ENOMEM;
+	server->path = strdup(options->path);
+	if (server->path == NULL) {
+		free(server);
+		return -ENOMEM;
+	}
+	server->service = service;
+	server->options = with_defaults(*options);
+	server->options.path = server->path;
+	server->listener = -1;
+	server->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	server->changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+	workers_init(&server->workers);
+	*ret_server = server;
+	return 0;
+}
+
+int drpc_server_register(struct drpc_server *server, const struct drpc_module *module,
+	struct drpc_policy *policy, struct drpc_problems *problems)
+{
+	return drpc_service_register(server->service, module, policy, problems);
+}
+
+int drpc_server_bind(struct drpc_server *server)
+{
+	if (server->listener >= 0)
+		return 0;
+	return listener_bind(
+		server->path, server->options.mode, &server->listener, &server->inode);
+}
+
+const char *drpc_fault_socket_in_use(const char *path, char *text, size_t size)
+{
+	snprintf(text, size,
+		"another process listens on the socket %s; stop it, or choose another path", path);
+	return text;
+}
+
+/* Threads. */
+
+static int start_loop(struct drpc_server *server, struct loop *loop)
+{
+	int r;
+
+	pthread_mutex_lock(&server->lock);
+	server->running++;
+	pthread_mutex_unlock(&server->lock);
+	r = workers_spawn(&loop->thread, loop_run, loop);
+	if (r < 0) {
+		server_loop_ended(server);
+		return r;
+	}
+	server->threads++;
+	return 0;
+}
+
+static int start_loops(struct drpc_server *server)
+{
+	server->loops = calloc(server->options.threads, sizeof(*server->loops));
+	if (server->loops == NULL)
+		return -ENOMEM;
+	while (server->loop_count < server->options.threads) {
+		struct loop *loop = &server->loops[server->loop_count++];
+		int r = loop_init(loop, server);
+
+		if (r == 0)
+			r = start_loop(server, loop);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int prepare(struct drpc_server *server)
+{
+	const struct drpc_server_options *options = &server->options;
+	struct quota_limits limits = {
+		.max_sessions = options->max_sessions,
+		.max_sessions_per_uid = options->max_sessions_per_uid,
+		.max_bytes_per_uid = options->max_bytes_per_uid,
+	};
+	int r = drpc_server_bind(server);
+
+	if (r < 0)
+		return r;
+	service_seal(server->service, &limits, options->max_message_size);
+	r = service_start_modules(server->service);
+	if (r < 0)
+		return r;
+	r = workers_start(&server->workers, options->workers);
+	if (r < 0)
+		return r;
+	return start_loops(server);
+}
+
+int drpc_server_prepare(struct drpc_server *server)
+{
+	int r;
+
+	if (server->is_prepared)
+		return 0;
+	if (server->is_over)
+		return -EINVAL;
+	r = prepare(server);
+	if (r < 0) {
+		drpc_server_shutdown(server, -1);
+		return r;
+	}
+	server->is_prepared = true;
+	return 0;
+}
+
+int drpc_server_start(struct drpc_server *server)
+{
+	int r = drpc_server_prepare(server);
+
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < server->loop_count; i++) {
+		atomic_store(&server->loops[i].may_accept, true);
+		loop_wake(&server->loops[i]);
+	}
+	return 0;
+}
+
+int drpc_server_run(struct drpc_server *server)
+{
+	int r = drpc_server_start(server);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&server->lock);
+	while (!server->is_over)
+		pthread_cond_wait(&server->changed, &server->lock);
+	pthread_mutex_unlock(&server->lock);
+	return 0;
+}
+
+/* The end. */
+
+void server_loop_ended(struct drpc_server *server)
+{
+	pthread_mutex_lock(&server->lock);
+	server->running--;
+	pthread_cond_broadcast(&server->changed);
+	pthread_mutex_unlock(&server->lock);
+}
+
+static struct timespec deadline_after(int timeout_ms)
+{
+	struct timespec deadline;
+
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += timeout_ms / 1000;
+	deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (deadline.tv_nsec >= 1000000000) {
+		deadline.tv_sec++;
+		deadline.tv_nsec -= 1000000000;
+	}
+	return deadline;
+}
+
+/* Whether every loop has ended in time; -1 waits for ever. */
+static bool wait_for_loops(struct drpc_server *server, int timeout_ms)
+{
+	struct timespec deadline = deadline_after(timeout_ms < 0 ? 0 : timeout_ms);
+	int r = 0;
+
+	pthread_mutex_lock(&server->lock);
+	while (server->running > 0 && r == 0) {
+		if (timeout_ms < 0)
+			r = pthread_cond_wait(&server->changed, &server->lock);
+		else
+			r = pthread_cond_clockwait(
+				&server->changed, &server->lock, CLOCK_MONOTONIC, &deadline);
+	}
+	r = server->running == 0;
+	pthread_mutex_unlock(&server->lock);
+	return r;
+}
+
+static void tell_loops(struct drpc_server *server, bool is_cut)
+{
+	for (unsigned i = 0; i < server->threads; i++) {
+		atomic_store(&server->loops[i].is_stopping, true);
+		if (is_cut)
+			atomic_store(&server->loops[i].is_cut, true);
+		loop_wake(&server->loops[i]);
+	}
+}
+
+static void close_listener(struct drpc_server *server)
+{
+	if (server->listener < 0)
+		return;
+	close(take_fd(&server->listener));
+	if (!server->options.leaves_socket)
+		listener_unlink(server->path, server->inode);
+}
+
+static void join_threads(struct drpc_server *server)
+{
+	for (unsigned i = 0; i < server->threads; i++)
+		pthread_join(server->loops[i].thread, NULL);
+	server->threads = 0;
+	workers_stop(&server->workers);
+	for (unsigned i = 0; i < server->loop_count; i++)
+		loop_deinit(&server->loops[i]);
+	free(take_ptr(server->loops));
+	server->loop_count = 0;
+}
+
+static void say_over(struct drpc_server *server)
+{
+	pthread_mutex_lock(&server->lock);
+	server->is_over = true;
+	pthread_cond_broadcast(&server->changed);
+	pthread_mutex_unlock(&server->lock);
+}
+
+int drpc_server_shutdown(struct drpc_server *server, int timeout_ms)
+{
+	bool in_time;
+
+	tell_loops(server, false);
+	in_time = wait_for_loops(server, timeout_ms);
+	if (!in_time) {
+		tell_loops(server, true);
+		if (!wait_for_loops(server, CUT_GRACE_MS)) {
+			say_over(server);
+			return -ETIMEDOUT;
+		}
+	}
+	join_threads(server);
+	close_listener(server);
+	service_stop_modules(server->service);
+	say_over(server);
+	return in_time ? 0 : -ETIMEDOUT;
+}
+
+void drpc_server_free(struct drpc_server *server)
+{
+	if (server == NULL)
+		return;
+	if (!server->is_over)
+		drpc_server_shutdown(server, -1);
+	pthread_mutex_destroy(&server->lock);
+	pthread_cond_destroy(&server->changed);
+	free(server->path);
+	free(server);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * Quota: what each caller uid has in use, held against the limits. Receives a uid and a clock reading;
+ * hands on a place, or the name of the limit that was hit. Any thread. What was taken is given back by
+ * the one who took it; a user who has nothing left in use, and whose rate has recovered, is forgotten.
+ */
+#ifndef SERVICE_QUOTA_H
+#define SERVICE_QUOTA_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <drpc/policy.h>
+
+/* Of the sessions, so many are root's alone: so that root can come in when all others are used up. */
+#define QUOTA_ROOT_RESERVE 64
+
+struct quota_limits {
+	uint32_t max_sessions;
+	uint32_t max_sessions_per_uid;
+	uint64_t max_bytes_per_uid;
+};
+
+/* What one uid has under way in one module. */
+struct quota_calls {
+	_Atomic uint32_t under_way;
+	_Atomic uint64_t next_due_ns; /* when an evenly spaced next call would be due */
+};
+
+struct quota_user {
+	struct quota_user *next; /* in its bucket */
+	uid_t uid;
+	uint32_t sessions;     /* under the table's lock */
+	uint64_t idle_since_ns; /* when the last session closed */
+	_Atomic uint64_t bytes;
+	struct quota_calls calls[]; /* one for each module of the service */
+};
+
+#define QUOTA_BUCKETS 256
+
+struct quota {
+	pthread_mutex_t lock;
+	struct quota_limits limits;
+	size_t modules;
+	uint32_t sessions;
+	struct quota_user *buckets[QUOTA_BUCKETS];
+};
+
+/* Why a place was not given: a static string that names the limit. NULL: it was given. */
+typedef const char *quota_refusal;
+
+#define QUOTA_OUT_OF_MEMORY "out of memory"
+
+void quota_init(struct quota *quota);
+void quota_deinit(struct quota *quota);
+
+/* Before the first session: the limits, and how many modules the service has. */
+void quota_set_limits(struct quota *quota, const struct quota_limits *limits, size_t modules);
+
+/* A session of @uid opens: *ret_user is to be given back with quota_close_session(). */
+quota_refusal quota_open_session(
+	struct quota *quota, uid_t uid, uint64_t now_ns, struct quota_user **ret_user);
+void quota_close_session(struct quota *quota, struct quota_user *user, uint64_t now_ns);
+
+/* A call begins in module number @module, under that module's limits; and ends. */
+quota_refusal quota_begin_call(struct quota_user *user, size_t module,
+	const struct drpc_policy_limits *limits, uint64_t now_ns);
+void quota_end_call(struct quota_user *user, size_t module);
+
+/* Memory is held for a message under way; and given back. */
+bool quota_take_bytes(struct quota *quota, struct quota_user *user, size_t bytes);
+void quota_give_bytes(struct quota_user *user, size_t bytes);
+
+#endif

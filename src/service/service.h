@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * Service: the registry. Receives modules with their policies; hands on, for a number from the wire, the
+ * module and the policy that guards it. Changes only until it is sealed.
+ */
+#ifndef SERVICE_SERVICE_H
+#define SERVICE_SERVICE_H
+
+#include <stdatomic.h>
+
+#include <drpc/service.h>
+
+#include "access/peer.h"
+#include "service/quota.h"
+
+struct service_module {
+	const struct drpc_module *module;
+	struct drpc_policy *policy; /* NULL: nobody may call */
+	void *data;                 /* of the module's start */
+	bool is_started;
+};
+
+struct drpc_service {
+	struct service_module *modules;
+	size_t count;
+	bool is_sealed; /* in use: modules can no longer be added */
+	struct peer_system system;
+	struct quota quota;
+	size_t max_message_size; /* of a response */
+	drpc_event_fn *on_event;
+	void *event_data;
+	bool reports_calls;
+};
+
+/* No more modules; these limits. Before the first peer. */
+void service_seal(
+	struct drpc_service *service, const struct quota_limits *limits, size_t max_message_size);
+
+/* The limits of a service that runs without a server around it. */
+extern const struct quota_limits service_default_limits;
+
+/* Start the modules that have a start; stop those that were started. Each at most once. */
+int service_start_modules(struct drpc_service *service);
+void service_stop_modules(struct drpc_service *service);
+
+/* The module of an id, or NULL. */
+const struct service_module *service_find(const struct drpc_service *service, int32_t id);
+
+/*
+ * May this peer come in? A stranger, whom no rule of any module could allow anything, may not: not one of
+ * its bytes is to be parsed. Reports the denial.
+ */
+bool service_admits(const struct drpc_service *service, const struct drpc_peer *peer);
+
+void service_report(const struct drpc_service *service, const struct drpc_event *event);
+
+#endif
