@@ -405,8 +405,10 @@ static void print_explanation(const struct explanation *e)
 	char cure[1024];
 	bool known;
 
-	printf("%s: %s\n", e->verdict.decision == DRPC_ALLOW ? "ALLOWED" : "DENIED",
-		e->verdict.reason);
+	if (e->verdict.decision == DRPC_ALLOW)
+		puts("ALLOWED");
+	else
+		printf("DENIED: %s\n", e->verdict.reason);
 	print_caller(e);
 	print_method(e);
 	if (e->verdict.rule != NULL)

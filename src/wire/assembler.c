@@ -109,8 +109,7 @@ static enum packet_fault check_next(const struct assembler *a, const struct pack
 {
 	if (header->chunk_index != a->next_chunk)
 		return PACKET_CHUNK_INDEX;
-	if (header->total_size != a->first.total_size ||
-		header->total_chunks != a->first.total_chunks)
+	if (header->total_size != a->first.total_size) /* total_chunks follows from it */
 		return PACKET_TOTALS_DIFFER;
 	return fits(header, left(a)) ? PACKET_FINE : PACKET_CHUNK_ROOM;
 }

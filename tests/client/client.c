@@ -577,6 +577,33 @@ static void assert_large_call_is_answered_busy(void)
 	assert_false(drpc_client_is_connected(test.client));
 }
 
+/* Answers when a call is there, and closes without having read it. */
+static void serve_without_reading(struct server *server, int fd)
+{
+	uint8_t byte;
+
+	(void)server;
+	REQUIRE(recv(fd, &byte, sizeof(byte), MSG_PEEK) == 1);
+	server_answer(fd, DRPC_SEQUENCE_NONE, DRPC_STATUS_BUSY, NULL, 0);
+}
+
+/* The client may be woken by the answer or find the reset first: many times, so that both are met.
+ */
+static void test_drpc_client_call_takes_the_answer_behind_a_reset(void **state)
+{
+	(void)state;
+	server_start(&test.server, serve_without_reading, NULL);
+	for (int i = 0; i < 200; i++) {
+		struct drpc_response *response;
+
+		assert_int_equal(drpc_client_connect(test.client, -1), 0);
+		assert_int_equal(call("x", 1, -1, &response), 0);
+		assert_int_equal(response->status, DRPC_STATUS_BUSY);
+		drpc_response_free(response);
+		drpc_client_close(test.client);
+	}
+}
+
 static void test_drpc_client_call_takes_an_early_answer_before_a_reset(void **state)
 {
 	(void)state;
@@ -917,6 +944,7 @@ int main(void)
 		TEST(test_drpc_client_call_reports_a_server_that_leaves),
 		TEST(test_drpc_client_call_reports_a_server_that_leaves_midway),
 		TEST(test_drpc_client_call_reads_the_answer_that_came_before_the_call),
+		TEST(test_drpc_client_call_takes_the_answer_behind_a_reset),
 		TEST(test_drpc_client_call_takes_an_early_answer_before_a_reset),
 		TEST(test_drpc_client_call_takes_an_early_answer_while_it_cannot_send),
 		TEST(test_drpc_client_call_keeps_its_deadline),
