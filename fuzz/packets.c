@@ -59,21 +59,28 @@ static uint64_t at_most(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/*
+ * A size that leaves the @later chunks after this one at least a byte each, and no more than they hold. A
+ * message that cannot be completed any more, because chunks were too small or too large, goes on somehow.
+ */
+static uint64_t draw_size(uint64_t lacks, uint64_t later, struct input *input)
+{
+	uint64_t least = lacks > later * CHUNK_MAX ? lacks - later * CHUNK_MAX : 1;
+	uint64_t most = at_most(CHUNK_MAX, lacks > later ? lacks - later : 1);
+
+	if (later == 0)
+		return at_most(CHUNK_MAX, lacks);
+	return least < most ? input_between(input, least, most) : most;
+}
+
 struct planned plan_legal(const struct receiver *r, uint64_t total, struct input *input)
 {
-	uint64_t arrived = r->is_midway ? r->arrived : 0;
 	uint64_t whole = r->is_midway ? r->total : total;
-	uint64_t chunks = chunks_of(whole);
+	uint64_t lacks = whole - (r->is_midway ? r->arrived : 0);
 	uint32_t index = r->is_midway ? r->next : 0;
-	uint64_t later = chunks - index - 1; /* chunks after this one, each of at least a byte */
-	uint64_t lacks = whole - arrived;
-	uint64_t least = lacks > later * CHUNK_MAX ? lacks - later * CHUNK_MAX : 1;
-	uint64_t size = lacks;
+	uint64_t chunks = chunks_of(whole);
+	uint64_t size = draw_size(lacks, chunks - index - 1, input);
 
-	if (later > 0)
-		size = input_between(input, least, at_most(CHUNK_MAX, lacks - later));
-	if (size > CHUNK_MAX)
-		size = CHUNK_MAX; /* a message that cannot be completed any more */
 	return (struct planned){
 		.header = {
 			.total_size = whole,

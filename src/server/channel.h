@@ -18,6 +18,24 @@ struct channel {
 	struct assembler assembler;
 };
 
+/*
+ * What a thread lends to the channels that it serves, so that idle ones need not have it each: where a
+ * packet is received while no message is midway, and the last large message's buffer for the next one
+ * (fresh pages cost more than the transport of what they hold).
+ */
+struct channel_scratch {
+	struct packet_header header;
+	uint8_t data[DRPC_CHUNK_MAX_BYTES]; /* follows the header: one slice receives both */
+	uint8_t *spare;                     /* NULL: none */
+	size_t spare_capacity;
+};
+
+/* Have a buffer that a message is done with for the next message; the larger of two stays. */
+void channel_scratch_keep(struct channel_scratch *scratch, uint8_t *buffer, size_t capacity);
+
+/* Free the spare buffer. */
+void channel_scratch_trim(struct channel_scratch *scratch);
+
 /* What one packet did. Negative errno values beside these: the session ends. */
 enum channel_step {
 	CHANNEL_WHOLE = 0, /* a message is whole */
@@ -25,12 +43,12 @@ enum channel_step {
 };
 
 /*
- * Receive one packet. @scratch has room for a chunk; a message of one chunk is a view of it.
+ * Receive one packet. A message of one chunk is a view of @scratch->data.
  * CHANNEL_WHOLE, CHANNEL_MORE, -EAGAIN: no packet there, -ENOTCONN: the peer closed, -EPROTO: refused,
  * *ret_why says why in words; -ENOMEM or another errno of recvmsg(2), *ret_why is "".
  */
-int channel_receive(struct channel *channel, uint8_t *scratch, struct message *ret_message,
-	const char **ret_why);
+int channel_receive(struct channel *channel, struct channel_scratch *scratch,
+	struct message *ret_message, const char **ret_why);
 
 /*
  * Send packets of @splitter until it is done, the socket is full or @max_packets are sent.

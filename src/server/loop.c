@@ -17,6 +17,7 @@
 #define BATCH_EVENTS     64
 #define NS_PER_MS        UINT64_C(1000000)
 #define LEAVING_WAIT_NS  (1000 * NS_PER_MS)
+#define SPARE_WAIT_NS    (1000 * NS_PER_MS)
 
 int loop_watch(struct loop *loop, int fd, struct source *source, uint32_t events)
 {
@@ -69,8 +70,20 @@ static void expire_list(struct loop *loop, struct deadline_list *list)
 		session_expire(list->first);
 }
 
+void loop_keep_buffer(struct loop *loop, uint8_t *buffer, size_t capacity)
+{
+	if (buffer == NULL)
+		return;
+	channel_scratch_keep(loop->scratch, buffer, capacity);
+	loop->trim_ns = loop->now_ns + SPARE_WAIT_NS;
+}
+
 static void expire(struct loop *loop)
 {
+	if (loop->trim_ns != 0 && loop->trim_ns <= loop->now_ns) {
+		loop->trim_ns = 0;
+		channel_scratch_trim(loop->scratch);
+	}
 	expire_list(loop, &loop->receiving);
 	expire_list(loop, &loop->sending);
 	expire_list(loop, &loop->leaving);
@@ -78,10 +91,16 @@ static void expire(struct loop *loop)
 		listener_resume(loop);
 }
 
-static void earliest(uint64_t *soonest_ns, const struct deadline_list *list)
+/* 0 stands for never. */
+static void earliest(uint64_t *soonest_ns, uint64_t time_ns)
 {
-	if (list->first != NULL && list->first->deadline_ns < *soonest_ns)
-		*soonest_ns = list->first->deadline_ns;
+	if (time_ns != 0 && time_ns < *soonest_ns)
+		*soonest_ns = time_ns;
+}
+
+static uint64_t first_deadline(const struct deadline_list *list)
+{
+	return list->first != NULL ? list->first->deadline_ns : 0;
 }
 
 /* Milliseconds until something expires, rounded up; -1: nothing will. */
@@ -89,11 +108,11 @@ static int time_to_wait(const struct loop *loop)
 {
 	uint64_t soonest_ns = UINT64_MAX;
 
-	earliest(&soonest_ns, &loop->receiving);
-	earliest(&soonest_ns, &loop->sending);
-	earliest(&soonest_ns, &loop->leaving);
-	if (loop->accept_again_ns != 0 && loop->accept_again_ns < soonest_ns)
-		soonest_ns = loop->accept_again_ns;
+	earliest(&soonest_ns, first_deadline(&loop->receiving));
+	earliest(&soonest_ns, first_deadline(&loop->sending));
+	earliest(&soonest_ns, first_deadline(&loop->leaving));
+	earliest(&soonest_ns, loop->accept_again_ns);
+	earliest(&soonest_ns, loop->trim_ns);
 	if (soonest_ns == UINT64_MAX)
 		return -1;
 	if (soonest_ns <= loop->now_ns)
@@ -255,7 +274,7 @@ int loop_init(struct loop *loop, struct drpc_server *server)
 	loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (loop->wake < 0)
 		return -errno;
-	loop->scratch = malloc(DRPC_CHUNK_MAX_BYTES);
+	loop->scratch = calloc(1, sizeof(*loop->scratch));
 	if (loop->scratch == NULL)
 		return -ENOMEM;
 	return loop_watch(loop, loop->wake, &loop->wake_source, EPOLLIN);
@@ -265,6 +284,8 @@ void loop_deinit(struct loop *loop)
 {
 	cleanup_close(&loop->wake);
 	cleanup_close(&loop->epoll);
+	if (loop->scratch != NULL)
+		channel_scratch_trim(loop->scratch);
 	free(loop->scratch);
 	arena_deinit(&loop->arena);
 	pthread_mutex_destroy(&loop->lock);

@@ -20,6 +20,7 @@
 
 struct drpc_server;
 struct server_session;
+struct channel_scratch;
 
 /* What epoll hands back: who is to be told. */
 struct source {
@@ -45,7 +46,8 @@ struct loop {
 	bool accept_failing;      /* paused, and nothing was accepted since */
 	bool accept_open;         /* the listener is in the epoll set */
 
-	uint8_t *scratch; /* one chunk: what idle sessions need not have each */
+	struct channel_scratch *scratch;
+	uint64_t trim_ns; /* when its spare buffer has been of no use for long enough; 0: there is none */
 	struct arena arena;
 
 	struct server_session *sessions; /* all that are open */
@@ -76,6 +78,9 @@ void loop_take_answer(struct loop *loop, struct kept *kept);
 
 int loop_watch(struct loop *loop, int fd, struct source *source, uint32_t events);
 int loop_rewatch(struct loop *loop, int fd, struct source *source, uint32_t events);
+
+/* A message of one of the loop's sessions is done with its buffer. */
+void loop_keep_buffer(struct loop *loop, uint8_t *buffer, size_t capacity);
 
 /* Put a session at the end of a list, with its full time to wait; or take it out of the one it is in. */
 void loop_expect(struct loop *loop, struct deadline_list *list, struct server_session *session);

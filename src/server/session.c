@@ -169,7 +169,7 @@ static void free_outgoing(struct server_session *session, struct outgoing *outgo
 {
 	quota_give_bytes(session->user, outgoing->charged);
 	arena_deinit(&outgoing->arena);
-	free(outgoing->buffer);
+	loop_keep_buffer(session->loop, outgoing->buffer, outgoing->capacity);
 	if (outgoing->kept != NULL)
 		kept_free(outgoing->kept);
 	free(outgoing);
@@ -190,6 +190,7 @@ static void queue_outgoing(struct server_session *session, struct outgoing *outg
 /* The part of a call that a response may point into, besides the arena: where it lay as it came in. */
 struct call_memory {
 	uint8_t *buffer; /* the message's own, or NULL */
+	size_t capacity;
 	size_t charged;
 	const uint8_t *scratch; /* the loop's, when buffer is NULL */
 };
@@ -207,10 +208,12 @@ static int keep_memory(
 
 	if (memory->buffer != NULL) {
 		outgoing->buffer = take_ptr(memory->buffer);
+		outgoing->capacity = memory->capacity;
 	} else if (is_in_scratch(memory, splitter->body)) {
 		outgoing->buffer = malloc(splitter->body_size);
 		if (outgoing->buffer == NULL)
 			return -ENOMEM;
+		outgoing->capacity = splitter->body_size;
 		memcpy(outgoing->buffer, splitter->body, splitter->body_size);
 		splitter->body = outgoing->buffer;
 	}
@@ -400,7 +403,8 @@ static bool keep(struct server_session *session, struct drpc_request *request,
 static void handle(struct server_session *session, struct message *message)
 {
 	struct loop *loop = session->loop;
-	struct call_memory memory = { message->buffer, session->charged, loop->scratch };
+	struct call_memory memory = { message->buffer, message->capacity, session->charged,
+		loop->scratch->data };
 	struct drpc_request request;
 	bool is_kept = false;
 
@@ -417,7 +421,7 @@ static void handle(struct server_session *session, struct message *message)
 	if (!is_kept)
 		respond_now(session, &request, &memory);
 	quota_give_bytes(session->user, memory.charged);
-	free(memory.buffer);
+	loop_keep_buffer(loop, memory.buffer, memory.capacity);
 	update_events(session);
 }
 
@@ -426,15 +430,13 @@ static void handle(struct server_session *session, struct message *message)
 /* The memory of a message midway is the uid's. */
 static bool charge_midway(struct server_session *session)
 {
-	size_t held = assembler_held(&session->channel.assembler);
+	size_t arrived = assembler_arrived(&session->channel.assembler);
 
-	if (held <= session->charged)
-		return true;
-	if (!quota_take_bytes(quota_of(session), session->user, held - session->charged)) {
+	if (!quota_take_bytes(quota_of(session), session->user, arrived - session->charged)) {
 		report(session, DRPC_EVENT_LIMIT, DRPC_STATUS_BUSY, "max-bytes-per-uid");
 		return false;
 	}
-	session->charged = held;
+	session->charged = arrived;
 	return true;
 }
 

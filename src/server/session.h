@@ -21,6 +21,7 @@ struct outgoing {
 	struct splitter splitter;
 	uint8_t head[48];
 	uint8_t *buffer;    /* of the message that was answered, or a copy of the body */
+	size_t capacity;    /* bytes of it */
 	struct arena arena; /* of the call that was answered at once */
 	struct kept *kept;  /* the call that was answered later */
 	size_t charged;     /* bytes of the user's quota */

@@ -24,7 +24,7 @@ struct drpc_session {
 	struct channel channel;
 	struct quota_user *user;
 	struct arena arena;
-	uint8_t *scratch;
+	struct channel_scratch *scratch;
 
 	/* A response that the peer did not read in time. */
 	struct served served;
@@ -42,7 +42,7 @@ static int set_up(struct drpc_session *session, int fd)
 
 	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		return -errno;
-	session->scratch = malloc(DRPC_CHUNK_MAX_BYTES);
+	session->scratch = calloc(1, sizeof(*session->scratch));
 	if (session->scratch == NULL)
 		return -ENOMEM;
 	r = peer_identify(&session->channel.peer, fd, &session->service->system, &fault);

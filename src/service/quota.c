@@ -139,20 +139,20 @@ static bool is_in_rate(struct quota_calls *calls, uint32_t per_second, uint64_t 
 }
 
 quota_refusal quota_begin_call(struct quota_user *user, size_t module,
-	const struct drpc_policy_limits *limits, uint64_t now_ns)
+	const struct drpc_policy_limits *limits, uint64_t now_ns, bool *ret_is_counted)
 {
 	struct quota_calls *calls = &user->calls[module];
-	uint32_t others = atomic_fetch_add(&calls->under_way, 1);
-	quota_refusal refusal = NULL;
 
-	if (limits->concurrent_calls != 0 && others >= limits->concurrent_calls)
-		refusal = "concurrent-calls";
-	else if (limits->calls_per_second != 0 &&
-		 !is_in_rate(calls, limits->calls_per_second, now_ns))
-		refusal = "calls-per-second";
-	if (refusal != NULL)
+	if (limits->calls_per_second != 0 && !is_in_rate(calls, limits->calls_per_second, now_ns))
+		return "calls-per-second";
+	if (limits->concurrent_calls == 0)
+		return NULL;
+	if (atomic_fetch_add(&calls->under_way, 1) >= limits->concurrent_calls) {
 		quota_end_call(user, module);
-	return refusal;
+		return "concurrent-calls";
+	}
+	*ret_is_counted = true;
+	return NULL;
 }
 
 void quota_end_call(struct quota_user *user, size_t module)
@@ -175,8 +175,11 @@ bool quota_take_bytes(struct quota *quota, struct quota_user *user, size_t bytes
 
 void quota_give_bytes(struct quota_user *user, size_t bytes)
 {
-	uint64_t before = atomic_fetch_sub(&user->bytes, bytes);
+	uint64_t before;
 
+	if (bytes == 0)
+		return;
+	before = atomic_fetch_sub(&user->bytes, bytes);
 	assert(before >= bytes);
 	(void)before;
 }

@@ -66,9 +66,12 @@ quota_refusal quota_open_session(
 	struct quota *quota, uid_t uid, uint64_t now_ns, struct quota_user **ret_user);
 void quota_close_session(struct quota *quota, struct quota_user *user, uint64_t now_ns);
 
-/* A call begins in module number @module, under that module's limits; and ends. */
+/*
+ * A call begins in module number @module, under that module's limits. *ret_is_counted is set when it
+ * counts as under way, and is to be ended.
+ */
 quota_refusal quota_begin_call(struct quota_user *user, size_t module,
-	const struct drpc_policy_limits *limits, uint64_t now_ns);
+	const struct drpc_policy_limits *limits, uint64_t now_ns, bool *ret_is_counted);
 void quota_end_call(struct quota_user *user, size_t module);
 
 /* Memory is held for a message under way; and given back. */

@@ -91,13 +91,10 @@ static const char *hit_limit(struct drpc_request *request, uint64_t now_ns)
 {
 	const struct drpc_policy_limits *limits = drpc_policy_limits(request->module->policy);
 	size_t index = (size_t)(request->module - request->service->modules);
-	quota_refusal refusal;
 
 	if (limits->max_call_size != 0 && request->call.body_size > limits->max_call_size)
 		return "max-call-size";
-	refusal = quota_begin_call(request->user, index, limits, now_ns);
-	request->is_charged = refusal == NULL;
-	return refusal;
+	return quota_begin_call(request->user, index, limits, now_ns, &request->is_counted);
 }
 
 bool request_judge(
@@ -320,10 +317,10 @@ void request_end(struct drpc_request *request)
 	if (request->service->reports_calls && !request->is_reported)
 		report(request, DRPC_EVENT_CALL, NULL,
 			drpc_status_text(request->response.status));
-	if (request->is_charged) {
+	if (request->is_counted) {
 		index = (size_t)(request->module - request->service->modules);
 		quota_end_call(request->user, index);
-		request->is_charged = false;
+		request->is_counted = false;
 	}
 }
 

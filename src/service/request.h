@@ -30,7 +30,7 @@ struct drpc_request {
 	struct drpc_call call;
 	const struct service_module *module;
 	const struct drpc_method *method;
-	bool is_charged;    /* quota_begin_call() was done */
+	bool is_counted;    /* as under way, in the user's quota */
 	ProtobufCMessage *output;
 	const char *why;    /* what drpc_request_fail() said */
 	bool is_reported;   /* an event told of it already */

@@ -164,8 +164,12 @@ int assembler_push(struct assembler *a, const struct packet_header *header, size
 		return r;
 	if (a->next_chunk < a->first.total_chunks)
 		return ASSEMBLER_MORE;
-	*ret_message =
-		(struct message){ .data = a->buffer, .size = a->filled, .buffer = a->buffer };
+	*ret_message = (struct message){
+		.data = a->buffer,
+		.size = a->filled,
+		.buffer = a->buffer,
+		.capacity = a->capacity,
+	};
 	forget_message(a);
 	return ASSEMBLER_WHOLE;
 }
@@ -175,7 +179,15 @@ bool assembler_is_midway(const struct assembler *a)
 	return a->next_chunk > 0;
 }
 
-size_t assembler_held(const struct assembler *a)
+size_t assembler_arrived(const struct assembler *a)
 {
-	return a->capacity;
+	return a->filled;
+}
+
+void assembler_lend(struct assembler *a, uint8_t **buffer, size_t capacity)
+{
+	if (assembler_is_midway(a) || a->buffer != NULL || *buffer == NULL)
+		return;
+	a->buffer = take_ptr(*buffer);
+	a->capacity = capacity;
 }

@@ -28,6 +28,7 @@ struct message {
 	const uint8_t *data;
 	size_t size;
 	uint8_t *buffer;
+	size_t capacity; /* bytes of @buffer */
 };
 
 void assembler_init(struct assembler *a, size_t limit);
@@ -54,7 +55,13 @@ int assembler_push(struct assembler *a, const struct packet_header *header, size
 /* Whether a message has begun and is not whole. */
 bool assembler_is_midway(const struct assembler *a);
 
-/* Bytes of memory held for the message under way. */
-size_t assembler_held(const struct assembler *a);
+/* Bytes that have arrived of the message under way. What is held for them is at most twice that and a chunk. */
+size_t assembler_arrived(const struct assembler *a);
+
+/*
+ * Lend a buffer of malloc() to the message that the next packet begins, so that memory that is there
+ * already need not be made anew. Takes it, and sets *buffer to NULL, unless a message is midway.
+ */
+void assembler_lend(struct assembler *a, uint8_t **buffer, size_t capacity);
 
 #endif

@@ -62,15 +62,15 @@ static void assemble(size_t total, bool placed)
 			   : push(&a, message, total, at, size, index, &whole);
 		at += size;
 		index++;
-		assert_true(assembler_held(&a) <= 2 * at + DRPC_CHUNK_MAX_BYTES);
-		assert_true(assembler_held(&a) <= total);
+		assert_true(a.capacity <= 2 * at + DRPC_CHUNK_MAX_BYTES);
+		assert_true(a.capacity <= total);
 		assert_int_equal(assembler_is_midway(&a), at < total);
 		assert_int_equal(r, at < total ? ASSEMBLER_MORE : ASSEMBLER_WHOLE);
 	} while (at < total);
 	assert_int_equal(whole.size, total);
 	assert_memory_equal(whole.data, message, total);
 	assert_int_equal(whole.buffer != NULL, total > DRPC_CHUNK_MAX_BYTES);
-	assert_int_equal(assembler_held(&a), 0);
+	assert_int_equal(a.capacity, 0);
 	free(whole.buffer);
 	assembler_deinit(&a);
 	free(scratch);
@@ -183,7 +183,7 @@ static void assemble_random(struct assembler *a, const uint8_t *bytes, uint32_t 
 		else
 			r = push_placed(a, scratch, bytes, total, at, size, index, &whole);
 		at += size;
-		assert_true(assembler_held(a) <= 2 * at + DRPC_CHUNK_MAX_BYTES);
+		assert_true(a->capacity <= 2 * at + DRPC_CHUNK_MAX_BYTES);
 	}
 	assert_int_equal(r, ASSEMBLER_WHOLE);
 	assert_int_equal(whole.size, total);
@@ -257,7 +257,7 @@ static void test_assembler_push_refuses_each_fault_for_ever(void **state)
 			assembler_push(&a, &c->header, c->received, c->truncated, bytes, &none),
 			ASSEMBLER_REFUSED);
 		assert_string_equal(packet_fault_text(a.fault), packet_fault_text(c->fault));
-		assert_int_equal(assembler_held(&a), 0);
+		assert_int_equal(a.capacity, 0);
 		/* Even a packet that is fine. */
 		assert_int_equal(push(&a, bytes, 1, 0, 1, 0, &none), ASSEMBLER_REFUSED);
 		assert_string_equal(packet_fault_text(a.fault), packet_fault_text(c->fault));
@@ -315,12 +315,12 @@ static void test_assembler_push_allocates_nothing_on_the_word_of_a_header(void *
 	(void)state;
 	assembler_init(&a, no_limit);
 	assert_int_equal(push(&a, &byte, no_limit, 0, 1, 0, &none), ASSEMBLER_MORE);
-	assert_true(assembler_held(&a) <= 2 + DRPC_CHUNK_MAX_BYTES);
+	assert_true(a.capacity <= 2 + DRPC_CHUNK_MAX_BYTES);
 	assert_int_equal(assembler_place(&a, NULL, &place, &room), 0);
-	assert_true(assembler_held(&a) <= 2 + DRPC_CHUNK_MAX_BYTES);
+	assert_true(a.capacity <= 2 + DRPC_CHUNK_MAX_BYTES);
 	assert_int_equal(room, DRPC_CHUNK_MAX_BYTES);
 	assembler_deinit(&a);
-	assert_int_equal(assembler_held(&a), 0);
+	assert_int_equal(a.capacity, 0);
 }
 
 static void test_assembler_place_offers_what_is_left_and_no_more(void **state)
