@@ -65,6 +65,5 @@ install(FILES ${PROJECT_BINARY_DIR}/packaging/drpcd.service DESTINATION lib/syst
 install(FILES packaging/drpc.sysusers DESTINATION lib/sysusers.d RENAME drpc.conf)
 
 install(FILES README.md NEWS.md SECURITY.md CONTRIBUTING.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY policy examples DESTINATION ${CMAKE_INSTALL_DOCDIR}
-  PATTERN CMakeLists.txt EXCLUDE PATTERN "*.py" EXCLUDE)
+install(DIRECTORY policy examples DESTINATION ${CMAKE_INSTALL_DOCDIR} PATTERN "*.py" EXCLUDE)
 install(FILES proto/PROTOCOL.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/proto)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Fuzz: what all harnesses share. Receives the bytes of an input; hands them on a piece at a time, and
- * ends the process with a message when a property does not hold.
+ * Fuzz: what all harnesses share. Receives the bytes of an input; hands them on a piece at a time,
+ * and ends the process with a message when a property does not hold.
  */
 #ifndef FUZZ_H
 #define FUZZ_H
@@ -12,6 +12,9 @@
 
 /* Every harness defines it; libFuzzer or replay.c calls it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A harness may define it: runs once, before the first input. */
+int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
 
 /* What a harness promises of the code under test. The rest is a printf format and its arguments. */
 #define REQUIRE(condition, ...)                                                                    \

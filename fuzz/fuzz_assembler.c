@@ -2,12 +2,11 @@
 /*
  * fuzz_assembler: packets to messages. The first byte of an input chooses what it is:
  *
- *   packets  legal, spoiled and random ones, as packets.h makes them. The assembler says of each what the
- *            rules say; a message comes back as it was sent; once refused it refuses for ever and holds no
- *            memory; what it holds follows what has arrived.
- *   split    a message and a legal way to cut it, chunks of any size. It comes back whole and equal.
- *   splitter the splitter's own cut of a message in two parts. It comes back whole and equal, in the
- *            fewest packets.
+ *   packets  legal, spoiled and random ones, as packets.h makes them. The assembler says of each
+ * what the rules say; a message comes back as it was sent; once refused it refuses for ever and
+ * holds no memory; what it holds follows what has arrived. split    a message and a legal way to
+ * cut it, chunks of any size. It comes back whole and equal. splitter the splitter's own cut of a
+ * message in two parts. It comes back whole and equal, in the fewest packets.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +86,8 @@ static void push(struct bench *bench, const struct packet_header *header, size_t
 static void push_copy(struct bench *bench, const struct planned *p, size_t shorter_by)
 {
 	size_t size = HEADER + p->data_size;
-	uint8_t *data = fuzz_copy(pattern((size_t)p->header.chunk_index, p->data_size), p->data_size);
+	uint8_t *data =
+		fuzz_copy(random_bytes((size_t)p->header.chunk_index, p->data_size), p->data_size);
 
 	push(bench, &p->header, shorter_by < size ? size - shorter_by : 0, false, data);
 	free(data);
@@ -105,7 +105,7 @@ static void push_placed(struct bench *bench, const struct planned *p)
 	check_held(bench);
 	REQUIRE(room <= CHUNK_MAX, "room for %zu bytes, more than a chunk", room);
 	size = p->data_size < room ? p->data_size : room;
-	memcpy(place, pattern((size_t)p->header.chunk_index + 7, size), size);
+	memcpy(place, random_bytes((size_t)p->header.chunk_index + 7, size), size);
 	push(bench, &p->header, HEADER + size, size < p->data_size, place);
 }
 
@@ -140,7 +140,8 @@ static void try_packets(struct bench *bench, struct input *input)
 }
 
 /* The next chunk of @message, cut as the input says, from a place of the input's choice. */
-static void push_part(struct bench *bench, const uint8_t *message, size_t total, struct input *input)
+static void push_part(
+	struct bench *bench, const uint8_t *message, size_t total, struct input *input)
 {
 	struct planned p = plan_legal(&bench->rules, total, input);
 	size_t from = bench->sent_size;
@@ -156,24 +157,16 @@ static void push_part(struct bench *bench, const uint8_t *message, size_t total,
 	}
 	REQUIRE(assembler_place(&bench->assembler, bench->scratch, &place, &room) == 0,
 		"no place for a chunk");
-	REQUIRE(room >= p.data_size, "room for %zu bytes, a legal chunk has %zu", room, p.data_size);
+	REQUIRE(room >= p.data_size, "room for %zu bytes, a legal chunk has %zu", room,
+		p.data_size);
 	memcpy(place, message + from, p.data_size);
 	push(bench, &p.header, HEADER + p.data_size, false, place);
-}
-
-static uint8_t *make_message(size_t size, uint64_t seed)
-{
-	uint8_t *message = fuzz_alloc(size);
-
-	for (size_t i = 0; i < size; i++)
-		message[i] = (uint8_t)((i * 31 + (i >> 8) + seed) & 0xff);
-	return message;
 }
 
 static void try_split(struct bench *bench, struct input *input)
 {
 	size_t total = (size_t)plan_total(input);
-	uint8_t *message = make_message(total, input_u8(input));
+	const uint8_t *message = random_bytes(input_u8(input), total);
 
 	begin(bench, total);
 	do {
@@ -181,7 +174,6 @@ static void try_split(struct bench *bench, struct input *input)
 		REQUIRE(!bench->rules.is_refused, "a legal chunk was refused");
 	} while (bench->rules.is_midway);
 	end(bench);
-	free(message);
 }
 
 /* One packet of the splitter's, its slices put together. Returns the bytes of its data. */
@@ -205,7 +197,7 @@ static void try_splitter(struct bench *bench, struct input *input)
 {
 	size_t total = (size_t)plan_total(input);
 	size_t head_size = (size_t)input_between(input, 0, total < 48 ? total : 48);
-	uint8_t *message = make_message(total, input_u8(input));
+	const uint8_t *message = random_bytes(input_u8(input), total);
 	uint8_t *head = fuzz_copy(message, head_size);
 	uint8_t *body = fuzz_copy(message + head_size, total - head_size);
 	size_t packets = 0;
@@ -227,7 +219,6 @@ static void try_splitter(struct bench *bench, struct input *input)
 	REQUIRE(packets == total / CHUNK_MAX + (total % CHUNK_MAX != 0 || total == 0),
 		"%zu packets for %zu bytes", packets, total);
 	end(bench);
-	free(message);
 	free(head);
 	free(body);
 }

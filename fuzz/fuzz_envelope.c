@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * fuzz_envelope: the bytes of an input as a Call and as a Response, then values drawn from it. The decoder
- * gives the answer of protobuf-c's generated code on every input; what it accepts it encodes as protobuf-c
- * does, and decodes to the same again.
+ * fuzz_envelope: the bytes of an input as a Call and as a Response, then values drawn from it. The
+ * decoder gives the answer of protobuf-c's generated code on every input; what it accepts it
+ * encodes as protobuf-c does, and decodes to the same again.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +16,8 @@ static void check_body(const uint8_t *body, size_t size, const ProtobufCBinaryDa
 {
 	REQUIRE(size == oracle->len, "a body of %zu bytes, protobuf-c has %zu", size, oracle->len);
 	REQUIRE(size == 0 || memcmp(body, oracle->data, size) == 0, "another body");
-	REQUIRE((size == 0) == (body == NULL), "a body of %zu bytes at %p", size, (const void *)body);
+	REQUIRE((size == 0) == (body == NULL), "a body of %zu bytes at %p", size,
+		(const void *)body);
 }
 
 static void check_within(const uint8_t *body, size_t body_size, const uint8_t *data, size_t size)
@@ -37,14 +38,16 @@ static void check_call_encoding(const struct drpc_call *call)
 	oracle.module = call->module;
 	oracle.method = call->method;
 	oracle.sequence = call->sequence;
-	oracle.body = (ProtobufCBinaryData){ call->body_size, fuzz_copy(call->body, call->body_size) };
+	oracle.body =
+		(ProtobufCBinaryData){ call->body_size, fuzz_copy(call->body, call->body_size) };
 	packed = fuzz_alloc(drpc__call__get_packed_size(&oracle));
 	REQUIRE(drpc_call_marshal(call, &bytes, &size) == 0, "a Call does not encode");
 	REQUIRE(size == drpc__call__pack(&oracle, packed) && memcmp(bytes, packed, size) == 0,
 		"a Call is not encoded as protobuf-c does");
 	REQUIRE(drpc_call_unmarshal(bytes, size, &again) == 0, "an encoded Call does not decode");
 	REQUIRE(again.module == call->module && again.method == call->method &&
-			again.sequence == call->sequence, "a Call decodes to another");
+			again.sequence == call->sequence,
+		"a Call decodes to another");
 	check_body(again.body, again.body_size, &oracle.body);
 	free(oracle.body.data);
 	free(packed);
@@ -83,14 +86,15 @@ static void try_call(const uint8_t *data, size_t size)
 	Drpc__Call *oracle = drpc__call__unpack(NULL, size, data);
 	int r = envelope_decode_call(data, size, &call);
 
-	REQUIRE(r == (oracle != NULL ? 0 : -EBADMSG), "decoding a Call gives %d, protobuf-c %s it", r,
-		oracle != NULL ? "accepts" : "refuses");
+	REQUIRE(r == (oracle != NULL ? 0 : -EBADMSG), "decoding a Call gives %d, protobuf-c %s it",
+		r, oracle != NULL ? "accepts" : "refuses");
 	if (oracle == NULL) {
 		REQUIRE(call.sequence == 99, "a refused Call was written");
 		return;
 	}
 	REQUIRE(call.module == oracle->module && call.method == oracle->method &&
-			call.sequence == oracle->sequence, "another Call than protobuf-c's");
+			call.sequence == oracle->sequence,
+		"another Call than protobuf-c's");
 	check_body(call.body, call.body_size, &oracle->body);
 	check_within(call.body, call.body_size, data, size);
 	drpc__call__free_unpacked(oracle, NULL);
@@ -110,8 +114,7 @@ static void try_response(const uint8_t *data, size_t size)
 		REQUIRE(response.sequence == 99, "a refused Response was written");
 		return;
 	}
-	REQUIRE(response.sequence == oracle->sequence &&
-			response.status == (int32_t)oracle->status,
+	REQUIRE(response.sequence == oracle->sequence && response.status == (int32_t)oracle->status,
 		"another Response than protobuf-c's");
 	check_body(response.body, response.body_size, &oracle->body);
 	check_within(response.body, response.body_size, data, size);

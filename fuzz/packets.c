@@ -2,8 +2,8 @@
 /* Packets: see packets.h. */
 #include "packets.h"
 
-#define PATTERN_PERIOD 251
-#define PATTERN_BYTES  (256 * 1024)
+#define RANDOM_BYTES ((size_t)1024 * 1024)
+#define RANDOM_FROM  ((size_t)4096)
 
 static uint64_t chunks_of(uint64_t total)
 {
@@ -60,8 +60,9 @@ static uint64_t at_most(uint64_t a, uint64_t b)
 }
 
 /*
- * A size that leaves the @later chunks after this one at least a byte each, and no more than they hold. A
- * message that cannot be completed any more, because chunks were too small or too large, goes on somehow.
+ * A size that leaves the @later chunks after this one at least a byte each, and no more than they
+ * hold. A message that cannot be completed any more, because chunks were too small or too large,
+ * goes on somehow.
  */
 static uint64_t draw_size(uint64_t lacks, uint64_t later, struct input *input)
 {
@@ -149,14 +150,15 @@ uint64_t plan_total(struct input *input)
 	return choice == 9 ? input_u8(input) : input_between(input, 0, 700000);
 }
 
-const uint8_t *pattern(size_t from, size_t size)
+const uint8_t *random_bytes(size_t from, size_t size)
 {
-	static uint8_t bytes[PATTERN_PERIOD + PATTERN_BYTES];
+	static uint64_t words[(RANDOM_BYTES + RANDOM_FROM) / sizeof(uint64_t)];
+	uint64_t seed = 1;
 
-	REQUIRE(size <= PATTERN_BYTES, "the harness asks for a pattern of %zu bytes", size);
-	if (bytes[1] == 0) {
-		for (size_t i = 0; i < sizeof(bytes); i++)
-			bytes[i] = (uint8_t)(i % PATTERN_PERIOD);
+	REQUIRE(size <= RANDOM_BYTES, "the harness asks for %zu bytes", size);
+	if (words[0] == 0) {
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			words[i] = fuzz_random(&seed);
 	}
-	return bytes + from % PATTERN_PERIOD;
+	return (const uint8_t *)words + from % RANDOM_FROM;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Packets: the rules of PROTOCOL.md section 2, written again without the code under test; and packets
- * that keep them, or break one, made from an input.
+ * Packets: the rules of PROTOCOL.md section 2, written again without the code under test; and
+ * packets that keep them, or break one, made from an input.
  */
 #ifndef FUZZ_PACKETS_H
 #define FUZZ_PACKETS_H
@@ -44,7 +44,7 @@ struct planned plan_any(const struct receiver *receiver, uint64_t total, struct 
 /* A size at which the arithmetic of chunks changes, or any up to 700,000. */
 uint64_t plan_total(struct input *input);
 
-/* Bytes that differ from place to place, @size of them from place @from on. @size is at most 256 KiB. */
-const uint8_t *pattern(size_t from, size_t size);
+/* @size bytes that look random, the same for the same @from. Up to 1 MiB; they live for ever. */
+const uint8_t *random_bytes(size_t from, size_t size);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Replay: a harness's main without libFuzzer. Receives files and folders; runs the harness once on each
- * file. A property that does not hold ends the process, so a return is a pass.
+ * Replay: a harness's main without libFuzzer. Receives files and folders; runs the harness once on
+ * each file. A property that does not hold ends the process, so a return is a pass.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -76,6 +76,8 @@ int main(int argc, char **argv)
 {
 	int total = 0;
 
+	if (LLVMFuzzerInitialize != NULL)
+		LLVMFuzzerInitialize(&argc, &argv);
 	for (int i = 1; i < argc; i++) {
 		int r = run_path(argv[i]);
 

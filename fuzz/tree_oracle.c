@@ -3,6 +3,7 @@
 #include "tree_oracle.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum kind { TREE, LEAF, ENTRY, OTHER };
 
@@ -52,44 +53,68 @@ static void skip(struct input *in, uint64_t size, bool *ok)
 	input_take(in, (size_t)size, &ignored);
 }
 
-static unsigned depth(enum kind kind, struct input in, unsigned max)
+/* What is known of a body so far. */
+struct walk {
+	bool ok; /* the end, or something that is not well-formed, was not reached */
+	bool has_field_zero;
+};
+
+static unsigned depth(enum kind kind, struct input in, unsigned max, struct walk *walk);
+
+/* The nesting below one field, and past it. */
+static unsigned field_depth(enum kind kind, struct input *in, unsigned max, struct walk *walk)
 {
-	unsigned deepest = 1;
-	bool ok = true;
+	uint64_t key = varint(in, 5, &walk->ok);
+	uint32_t field_number = (uint32_t)(key / 8);
+	enum kind inner = inner_kind(kind, field_number);
+	struct input field;
 
-	while (in.left > 0 && ok && deepest <= max) {
-		uint64_t key = varint(&in, 5, &ok);
-		enum kind inner = inner_kind(kind, (uint32_t)(key / 8));
-		struct input field = in;
-		uint64_t size;
-
-		if (key % 8 == 0)
-			varint(&in, 10, &ok);
-		else if (key % 8 == 1)
-			skip(&in, 8, &ok);
-		else if (key % 8 == 5)
-			skip(&in, 4, &ok);
-		else if (key % 8 != 2)
-			break;
-		if (!ok || key % 8 != 2)
-			continue;
-		size = varint(&in, 5, &ok);
-		field = in;
-		skip(&in, size, &ok);
-		if (ok && inner != OTHER) {
-			unsigned d;
-
-			field.left = (size_t)size;
-			d = max == 0 ? 2 : 1 + depth(inner, field, max - 1);
-			deepest = d > deepest ? d : deepest;
-		}
+	walk->has_field_zero = walk->has_field_zero || field_number == 0;
+	switch (key % 8) {
+	case 0:
+		varint(in, 10, &walk->ok);
+		return 0;
+	case 1:
+		skip(in, 8, &walk->ok);
+		return 0;
+	case 5:
+		skip(in, 4, &walk->ok);
+		return 0;
+	case 2:
+		field.left = (size_t)varint(in, 5, &walk->ok);
+		field.at = in->at;
+		skip(in, field.left, &walk->ok);
+		return walk->ok && inner != OTHER ? depth(inner, field, max, walk) : 0;
+	default:
+		walk->ok = false;
+		return 0;
 	}
-	return deepest;
 }
 
-unsigned tree_depth(const uint8_t *data, size_t size, unsigned max)
+static unsigned depth(enum kind kind, struct input in, unsigned max, struct walk *walk)
 {
-	return depth(TREE, (struct input){ data, size }, max);
+	unsigned below = 0;
+
+	if (max == 0) {
+		walk->ok = false;
+		return 1;
+	}
+	while (in.left > 0 && walk->ok) {
+		unsigned d = field_depth(kind, &in, max - 1, walk);
+
+		below = d > below ? d : below;
+	}
+	return 1 + below;
+}
+
+struct tree_shape tree_look(const uint8_t *data, size_t size, unsigned max)
+{
+	struct walk walk = { .ok = true };
+	struct tree_shape shape = { .depth =
+					    depth(TREE, (struct input){ data, size }, max, &walk) };
+
+	shape.has_field_zero = walk.has_field_zero;
+	return shape;
 }
 
 /* All that protobuf-c takes, given back at once: what it loses itself is not ours to find. */
@@ -131,4 +156,24 @@ bool tree_is_accepted(const uint8_t *data, size_t size, uint8_t **ret_packed, si
 		blocks = next;
 	}
 	return tree != NULL;
+}
+
+uint8_t *tree_wrap(uint8_t *data, size_t *size, size_t levels)
+{
+	for (size_t i = 0; i < levels; i++) {
+		uint8_t *outer = fuzz_alloc(*size + 6);
+		size_t head = 0;
+		size_t rest = *size;
+
+		outer[head++] = 1 << 3 | 2;
+		for (; rest > 127; rest /= 128)
+			outer[head++] = (uint8_t)(rest % 128 + 128);
+		outer[head++] = (uint8_t)rest;
+		if (*size > 0)
+			memcpy(outer + head, data, *size);
+		*size += head;
+		free(data);
+		data = outer;
+	}
+	return data;
 }

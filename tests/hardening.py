@@ -105,6 +105,8 @@ def checks_of_object_files():
     """Each file of the project was compiled with the flags, and marks its code for CET."""
     for path in object_files():
         name = f"{path.parent.name}/{path.name}"
+        if not re.search(r"\bFUNC\b", readelf("--syms", path)):
+            continue  # a file that is for other builds, and empty here
         producer = " ".join(re.findall(r"DW_AT_producer.*", readelf("--debug-dump=info", path)))
         for flag in COMPILER_FLAGS:
             yield f"{name}: {flag}", flag in producer

@@ -22,7 +22,7 @@ extern "C" {
 enum drpc_sandbox_mode {
 	DRPC_SANDBOX_ENFORCE = 0, /* a forbidden system call ends the process */
 	DRPC_SANDBOX_LOG,         /* the kernel logs it and lets it pass; all else as enforced */
-	DRPC_SANDBOX_OFF,         /* privileges are given up, no Landlock and no filter */
+	DRPC_SANDBOX_OFF,         /* privileges are given up; no MDWE, no Landlock, no filter */
 };
 
 /* Who to be. As anyone but root, this must be who the process is already. */
@@ -35,9 +35,9 @@ struct drpc_sandbox_user {
 
 /* What the kernel does not have; a start line names each. */
 struct drpc_sandbox_missing {
-	bool landlock;       /* before 5.13, or not enabled */
-	bool mdwe;           /* PR_SET_MDWE, before 6.3 */
-	bool bounding;       /* without CAP_SETPCAP (not started as root) the bounding set stays */
+	bool landlock; /* before 5.13, or not enabled */
+	bool mdwe;     /* PR_SET_MDWE, before 6.3 */
+	bool bounding; /* without CAP_SETPCAP (not started as root) bounding set and securebits stay */
 };
 
 /**
@@ -45,7 +45,8 @@ struct drpc_sandbox_missing {
  * @text: "alice": the account, its group and its groups; "1500": that uid, the same gid, no groups
  * @ret_user: ret_user->groups is the caller's to free(); untouched on failure
  *
- * Returns 0, -ENOENT: no such account (the caller), -EINVAL: not a uid, or -ENOMEM.
+ * Returns 0, -ENOENT: no such account (the caller), -EINVAL: empty or too large to be a uid (the
+ * caller), or -ENOMEM.
  */
 int drpc_sandbox_user_lookup(const char *text, struct drpc_sandbox_user *ret_user);
 
@@ -57,6 +58,9 @@ int drpc_sandbox_user_lookup(const char *text, struct drpc_sandbox_user *ret_use
  * @problems: says which step failed and why
  * @ret_missing: untouched on failure
  *
+ * A read-path may be read, with all beneath it. A write-path may be read too, and files and directories
+ * made, changed and removed beneath it. Except with DRPC_SANDBOX_OFF, malloc is kept to one arena: to
+ * manage several, glibc makes system calls that the filter forbids.
  * Returns 0 or a negative errno: end the process. The only thread of the process must call it, and it
  * checks that it is.
  */
@@ -69,7 +73,8 @@ int drpc_sandbox_give_up(enum drpc_sandbox_mode mode, const struct drpc_sandbox_
  *
  * A system call that libseccomp can name and that is not on the list ends the process with SIGSYS, after
  * a line on descriptor 2 that names it, and the module and method under way. One that libseccomp cannot
- * name fails with ENOSYS. Another architecture's calls kill the process.
+ * name fails with ENOSYS. Another architecture's calls kill the process. A call that @needs names is
+ * allowed with any arguments. Threads must not block SIGSYS: one that does dies without the line.
  * Returns 0 or a negative errno: end the process.
  */
 int drpc_sandbox_filter(enum drpc_sandbox_mode mode, const struct drpc_policy_needs *const *needs,

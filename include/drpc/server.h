@@ -30,7 +30,7 @@ struct drpc_server_options {
 	const char *path;              /* where to listen; shorter than 108 bytes. Required */
 	mode_t mode;                   /* of the socket; 0600 */
 	unsigned threads;              /* loop threads; as many as CPUs, at most 8 */
-	unsigned workers;              /* threads for blocking methods; 4 */
+	unsigned workers;              /* threads for blocking methods, if there are any; 4 */
 	uint32_t max_sessions;         /* 16384; the last 64 of them are root's */
 	uint32_t max_sessions_per_uid; /* 1024 */
 	uint64_t max_message_size;     /* bytes; 64 MiB */

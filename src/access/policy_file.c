@@ -7,6 +7,7 @@
 #include "access/policy_file.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,8 @@ struct reader {
 	unsigned section_line;
 	unsigned section_lines[SECTIONS_MAX]; /* where each stands; 0: not yet */
 	unsigned key_lines[KEYS_MAX];	      /* the same for the keys of this section */
+
+	bool has_keys; /* also refused ones */
 
 	const struct key *key; /* NULL: none yet, or a refused one */
 	unsigned key_line;
@@ -348,7 +351,7 @@ static bool climbs(const char *path)
 static void take_path(struct reader *reader, unsigned line, const char *item)
 {
 	if (item[0] != '/' || climbs(item))
-		refuse(reader, line, "\"%s\" is no absolute path without \"..\"; begin it with /",
+		refuse(reader, line, "\"%s\": write an absolute path, from / on and without \"..\"",
 			item);
 }
 
@@ -484,14 +487,11 @@ static void close_key(struct reader *reader)
 static void close_section(struct reader *reader)
 {
 	const struct section *section = reader->section;
-	unsigned found = 0;
 
 	close_key(reader);
 	if (section == NULL)
 		return;
-	for (size_t i = 0; i < section->key_count; i++)
-		found += reader->key_lines[i] != 0;
-	if (section->is_rule && found == 0) {
+	if (section->is_rule && !reader->has_keys) {
 		refuse(reader, reader->section_line,
 			"an empty rule; write callers and methods, or remove it");
 		return;
@@ -600,6 +600,7 @@ static void open_section(struct reader *reader, unsigned line, const char *text)
 	reader->section = NULL;
 	reader->section_line = line;
 	memset(reader->key_lines, 0, sizeof(reader->key_lines));
+	reader->has_keys = false;
 	memcpy(word, text, length);
 	word[length] = '\0';
 	for (size_t i = 0; i < SECTIONS_MAX; i++) {
@@ -625,12 +626,18 @@ static void refuse_key(struct reader *reader, unsigned line, const char *name)
 	const struct section *section = reader->section;
 	const char *near =
 		suggest(name, section->keys, section->key_count, sizeof(section->keys[0]));
+	char known[256] = "";
 
-	if (near != NULL)
+	if (near != NULL) {
 		refuse(reader, line, "unknown key \"%s\" in [%s]; did you mean \"%s\"?", name,
 			section->name, near);
-	else
-		refuse(reader, line, "unknown key \"%s\" in [%s]; remove it", name, section->name);
+		return;
+	}
+	for (size_t i = 0; i < section->key_count; i++)
+		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
+			i == 0 ? "" : ", ", section->keys[i].name);
+	refuse(reader, line, "unknown key \"%s\" in [%s]; there are %s", name, section->name,
+		known);
 }
 
 /* Whether the key may begin here. */
@@ -639,13 +646,16 @@ static bool open_key(struct reader *reader, unsigned line, const char *name)
 	const struct section *section = reader->section;
 
 	close_key(reader);
+	reader->has_keys = true;
 	for (size_t i = 0; i < section->key_count; i++) {
 		if (strcmp(section->keys[i].name, name) != 0)
 			continue;
 		if (reader->key_lines[i] != 0) {
-			refuse(reader, line,
-				"\"%s\" is in line %u already; indent this line's list to continue it",
-				name, reader->key_lines[i]);
+			refuse(reader, line, "\"%s\" is in line %u already; %s", name,
+				reader->key_lines[i],
+				section->keys[i].separators == NULL
+					? "remove one of them"
+					: "to continue that list, indent the items");
 			return false;
 		}
 		reader->key_lines[i] = line;
@@ -685,7 +695,7 @@ static void take_event(void *data, const struct ini_event *event)
 		open_section(reader, event->line, event->section);
 		return;
 	}
-	if (event->section[0] == '\0') {
+	if (event->section[0] == '\0' && !event->continued) {
 		refuse(reader, event->line,
 			"\"%s\" stands before the first section; begin with [module]", event->key);
 		return;

@@ -108,8 +108,8 @@ static int parse_range(const char *text, struct id_range *ret_ids, const char **
 			return r;
 	}
 	*ret_fault =
-		"neither an id nor a range; write 1000 or 2000-2999, and a name that begins with a "
-		"digit by its id";
+		"neither an id nor a range; write 1000 or 2000-2999, with commas between, and a name "
+		"that begins with a digit by its id";
 	if (*text != '\0')
 		return -EINVAL;
 	*ret_fault = "a range upside down; write the smaller id first";

@@ -188,7 +188,8 @@ static int bind_socket(struct daemon *daemon)
 
 static int start_keeper(struct daemon *daemon)
 {
-	int r = keeper_start(&daemon->keeper, daemon->config->socket, daemon->problems);
+	int r = keeper_start(&daemon->keeper, daemon->config->socket,
+		(enum drpc_sandbox_mode)daemon->config->sandbox, daemon->problems);
 
 	if (r < 0)
 		unlink(daemon->config->socket);

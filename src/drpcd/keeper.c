@@ -28,6 +28,7 @@
 /* The socket file: where it is, and which one it is. */
 struct kept {
 	int directory;
+	enum drpc_sandbox_mode mode;
 	char name[NAME_MAX + 1];
 	dev_t device;
 	ino_t inode;
@@ -95,7 +96,7 @@ static int capabilities_drop(const cap_value_t *wanted, size_t count)
 
 /* The directory may be anyone's, so its permissions must not stand in the way, where they do not
  * now. */
-static int keeper_confine(void)
+static int keeper_confine(const struct kept *kept)
 {
 	static const cap_value_t wanted[] = { CAP_DAC_OVERRIDE, CAP_FOWNER };
 	int r;
@@ -105,7 +106,7 @@ static int keeper_confine(void)
 		return r;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -errno;
-	return kept_filter();
+	return kept->mode == DRPC_SANDBOX_OFF ? 0 : kept_filter();
 }
 
 /* Close all descriptors but two. */
@@ -175,7 +176,7 @@ static void __attribute__((noreturn)) keeper_run(int fd, const struct kept *kept
 	prctl(PR_SET_NAME, "drpcd-keeper");
 	r = others_close(fd, kept->directory);
 	if (r == 0)
-		r = keeper_confine();
+		r = keeper_confine(kept);
 	if (byte_write(fd, r) == 0 && r == 0) {
 		byte_read(fd);
 		byte_write(fd, kept_remove(kept));
@@ -231,7 +232,8 @@ static int keeper_fork(const struct kept *kept, int ret_fds[2])
 	return 0;
 }
 
-int keeper_start(struct keeper *keeper, const char *socket_path, struct drpc_problems *problems)
+int keeper_start(struct keeper *keeper, const char *socket_path, enum drpc_sandbox_mode mode,
+	struct drpc_problems *problems)
 {
 	AUTO_CLOSE int ours = -1, theirs = -1, directory = -1;
 	struct kept kept = { .directory = -1 };
@@ -239,6 +241,7 @@ int keeper_start(struct keeper *keeper, const char *socket_path, struct drpc_pro
 	int r;
 
 	r = kept_open(socket_path, &kept);
+	kept.mode = mode;
 	directory = kept.directory;
 	if (r == 0)
 		r = keeper_fork(&kept, fds);

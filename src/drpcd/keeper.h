@@ -9,6 +9,7 @@
 #define DRPCD_KEEPER_H
 
 #include <drpc/problems.h>
+#include <drpc/sandbox.h>
 
 struct keeper {
 	int fd; /* -1: there is none */
@@ -16,10 +17,12 @@ struct keeper {
 
 /*
  * Start the keeper of the socket file @socket_path. After bind, before privileges are given up and
- * before any thread. From here on the process does not wait for children (SIGCHLD is ignored).
+ * before any thread. With DRPC_SANDBOX_OFF it has no system call filter either.
+ * From here on the process does not wait for children (SIGCHLD is ignored).
  * Returns 0 or a negative errno with a problem added.
  */
-int keeper_start(struct keeper *keeper, const char *socket_path, struct drpc_problems *problems);
+int keeper_start(struct keeper *keeper, const char *socket_path, enum drpc_sandbox_mode mode,
+	struct drpc_problems *problems);
 
 /*
  * Have the file removed, and wait for that at most a second. Needs no privilege and, of system

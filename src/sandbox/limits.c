@@ -39,25 +39,31 @@ static int cores_forbid(struct drpc_problems *problems)
 	return 0;
 }
 
-int limits_apply(struct drpc_problems *problems, bool *ret_mdwe_missing)
+static int new_code_forbid(struct drpc_problems *problems, bool *ret_missing)
 {
-	bool mdwe_missing = false;
+	if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) < 0) {
+		if (errno != EINVAL)
+			return failure_errno(problems, "deny memory that is written and executed");
+		*ret_missing = true;
+	}
+	return 0;
+}
+
+int limits_apply(
+	enum drpc_sandbox_mode mode, struct drpc_problems *problems, bool *ret_mdwe_missing)
+{
 	int r;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return failure_errno(problems, "set no_new_privs");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return failure_errno(problems, "become not dumpable");
-	if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) < 0) {
-		if (errno != EINVAL)
-			return failure_errno(problems, "deny memory that is written and executed");
-		mdwe_missing = true;
-	}
 	r = cores_forbid(problems);
 	if (r == 0)
 		r = descriptors_raise(problems);
-	if (r == 0)
-		*ret_mdwe_missing = mdwe_missing;
+	/* Without the sandbox a tool that makes code as it goes, such as valgrind, can look on. */
+	if (r == 0 && mode != DRPC_SANDBOX_OFF)
+		r = new_code_forbid(problems, ret_mdwe_missing);
 	return r;
 }
 

@@ -9,12 +9,14 @@
 #include <stdbool.h>
 
 #include <drpc/problems.h>
+#include <drpc/sandbox.h>
 
 /*
  * Returns 0 or a negative errno with a problem added. *ret_mdwe_missing: the kernel has no
  * memory-deny-write-execute (before 6.3); untouched on failure.
  */
-int limits_apply(struct drpc_problems *problems, bool *ret_mdwe_missing);
+int limits_apply(
+	enum drpc_sandbox_mode mode, struct drpc_problems *problems, bool *ret_mdwe_missing);
 
 /*
  * Let malloc need only system calls that the filter allows: with more than one arena, glibc asks

@@ -87,7 +87,7 @@ int drpc_sandbox_give_up(enum drpc_sandbox_mode mode, const struct drpc_sandbox_
 	if (r == 0)
 		r = identity_verify(user, keep, problems);
 	if (r == 0)
-		r = limits_apply(problems, &missing.mdwe);
+		r = limits_apply(mode, problems, &missing.mdwe);
 	if (r == 0 && mode != DRPC_SANDBOX_OFF)
 		r = landlock_apply(needs, need_count, problems, &missing.landlock);
 	if (r < 0)

@@ -14,7 +14,6 @@
 #include "service/serve.h"
 #include "util/cleanup.h"
 
-#define BATCH_EVENTS     64
 #define NS_PER_MS        UINT64_C(1000000)
 #define LEAVING_WAIT_NS  (1000 * NS_PER_MS)
 #define SPARE_WAIT_NS    (1000 * NS_PER_MS)
@@ -227,12 +226,11 @@ static void dispatch(const struct epoll_event *events, int count)
 /* One batch. Returns false when the loop is stopping and has nothing left. */
 static bool turn(struct loop *loop)
 {
-	struct epoll_event events[BATCH_EVENTS];
-	int count;
+	int count = epoll_pwait(
+		loop->epoll, loop->events, LOOP_BATCH_EVENTS, time_to_wait(loop), NULL);
 
-	count = epoll_pwait(loop->epoll, events, BATCH_EVENTS, time_to_wait(loop), NULL);
 	loop->now_ns = serve_clock_ns();
-	dispatch(events, count);
+	dispatch(loop->events, count);
 	expire(loop);
 	if (atomic_load(&loop->is_stopping))
 		wind_down(loop);

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 
 #include "service/request.h"
 #include "util/arena.h"
@@ -34,11 +35,14 @@ struct deadline_list {
 	uint64_t wait_ns;
 };
 
+#define LOOP_BATCH_EVENTS 64
+
 struct loop {
 	struct drpc_server *server;
 	pthread_t thread;
 	int epoll;
 	int wake;                 /* eventfd: look at answered and at is_stopping */
+	struct epoll_event events[LOOP_BATCH_EVENTS]; /* this batch */
 	struct source wake_source;
 	struct source accept_source;
 	uint64_t now_ns;          /* CLOCK_MONOTONIC, of this batch */

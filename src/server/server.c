@@ -177,9 +177,11 @@ static int prepare(struct drpc_server *server)
 	r = service_start_modules(server->service);
 	if (r < 0)
 		return r;
-	r = workers_start(&server->workers, options->workers);
-	if (r < 0)
-		return r;
+	if (service_has_blocking(server->service)) {
+		r = workers_start(&server->workers, options->workers);
+		if (r < 0)
+			return r;
+	}
 	return start_loops(server);
 }
 

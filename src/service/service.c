@@ -225,6 +225,19 @@ void service_stop_modules(struct drpc_service *service)
 	}
 }
 
+bool service_has_blocking(const struct drpc_service *service)
+{
+	for (size_t i = 0; i < service->count; i++) {
+		const struct drpc_module *module = service->modules[i].module;
+
+		for (size_t k = 0; k < module->method_count; k++) {
+			if (module->methods[k].mode == DRPC_METHOD_BLOCKING)
+				return true;
+		}
+	}
+	return false;
+}
+
 bool service_admits(const struct drpc_service *service, const struct drpc_peer *peer)
 {
 	for (size_t i = 0; i < service->count; i++) {

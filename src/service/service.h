@@ -43,6 +43,9 @@ extern const struct quota_limits service_default_limits;
 int service_start_modules(struct drpc_service *service);
 void service_stop_modules(struct drpc_service *service);
 
+/* Whether any method of any module blocks. */
+bool service_has_blocking(const struct drpc_service *service);
+
 /* The module of an id, or NULL. */
 const struct service_module *service_find(const struct drpc_service *service, int32_t id);
 

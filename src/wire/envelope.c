@@ -55,6 +55,10 @@ static bool read_varint(struct cursor *c, size_t max, uint64_t *ret_value)
 	size_t limit = c->left < max ? c->left : max;
 	uint64_t value = 0;
 
+	if (limit > 0 && c->at[0] <= 0x7f) { /* most are this short */
+		*ret_value = c->at[0];
+		return skip(c, 1);
+	}
 	for (size_t i = 0; i < limit; i++) {
 		value |= (uint64_t)(c->at[i] & 0x7f) << (7 * i);
 		if (!(c->at[i] & 0x80)) {

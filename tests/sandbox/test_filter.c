@@ -19,6 +19,9 @@
 
 #include "util/cleanup.h"
 
+/* To fork is slow under sanitizers, so there it is one call in several. */
+#define STEP (SANITIZED ? 7 : 1)
+
 #define NUMBERS	       1024
 #define LISTED_MAX     40
 #define UNNAMED_NUMBER 1000 /* no kernel has it, and libseccomp has no name for it */
@@ -89,7 +92,7 @@ static void test_filter_kills_every_call_that_is_not_listed(void **state)
 	size_t killed = 0;
 
 	(void)state;
-	for (int number = 0; number < NUMBERS; number++) {
+	for (int number = 0; number < NUMBERS; number += STEP) {
 		AUTO_FREE char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
 		struct attempt attempt = { .number = number };
 		struct outcome outcome;
@@ -106,8 +109,8 @@ static void test_filter_kills_every_call_that_is_not_listed(void **state)
 		assert_string_equal(outcome.text, report);
 		killed++;
 	}
-	print_message("%zu system calls are not\n", killed);
-	assert_true(killed > 300);
+	print_message("%zu system calls that are not were tried\n", killed);
+	assert_true(killed > 300 / STEP);
 }
 
 static int futex_word;

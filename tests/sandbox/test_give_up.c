@@ -305,6 +305,8 @@ static void with_mode_off(void *data)
 	(void)data;
 	give_up(DRPC_SANDBOX_OFF, NULL, NULL, &missing);
 	EXPECT(open("/etc/passwd", O_RDONLY) >= 0);
+	EXPECT(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		       0) != MAP_FAILED);
 	EXPECT(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
 }
 

@@ -68,7 +68,7 @@ static int daemon_start(const struct place *place, struct keeper *keeper)
 	alarm(PATIENCE_SECONDS);
 	listener = socket_of(place, bind);
 	EXPECT(listener >= 0 && listen(listener, 1) == 0);
-	EXPECT(keeper_start(keeper, place->path, NULL) == 0);
+	EXPECT(keeper_start(keeper, place->path, DRPC_SANDBOX_ENFORCE, NULL) == 0);
 	return listener;
 }
 
@@ -196,6 +196,30 @@ static void test_keeper_remove_is_content_when_the_file_is_gone(void **state)
 	place_deinit(&place);
 }
 
+static void daemon_without_sandbox(void *data)
+{
+	const struct place *place = data;
+	struct keeper keeper = { .fd = -1 };
+
+	alarm(PATIENCE_SECONDS);
+	EXPECT(socket_of(place, bind) >= 0);
+	EXPECT(keeper_start(&keeper, place->path, DRPC_SANDBOX_OFF, NULL) == 0);
+	EXPECT(keeper_remove(&keeper) == 0);
+}
+
+static void test_keeper_remove_works_without_sandbox(void **state)
+{
+	struct outcome outcome;
+	struct place place;
+
+	(void)state;
+	place_init(&place);
+	outcome = child_run(daemon_without_sandbox, &place);
+	child_assert_passed(&outcome);
+	assert_false(place_has_socket(&place));
+	place_deinit(&place);
+}
+
 static void daemon_that_lets_go(void *data)
 {
 	struct keeper keeper = { .fd = -1 };
@@ -296,8 +320,10 @@ static void test_keeper_start_refuses_what_is_no_socket(void **state)
 	struct keeper keeper = { .fd = -1 };
 
 	(void)state;
-	assert_int_equal(keeper_start(&keeper, "/etc/passwd", problems), -ENOTSOCK);
-	assert_int_equal(keeper_start(&keeper, "/no/such/socket", problems), -ENOENT);
+	assert_int_equal(
+		keeper_start(&keeper, "/etc/passwd", DRPC_SANDBOX_ENFORCE, problems), -ENOTSOCK);
+	assert_int_equal(
+		keeper_start(&keeper, "/no/such/socket", DRPC_SANDBOX_ENFORCE, problems), -ENOENT);
 	assert_int_equal(drpc_problems_count(problems), 2);
 	assert_int_equal(keeper.fd, -1);
 	drpc_problems_free(problems);
@@ -310,6 +336,7 @@ int run_keeper_tests(void)
 		cmocka_unit_test(test_keeper_removes_the_socket_of_a_daemon_that_was_killed),
 		cmocka_unit_test(test_keeper_leaves_the_socket_of_another_daemon),
 		cmocka_unit_test(test_keeper_remove_is_content_when_the_file_is_gone),
+		cmocka_unit_test(test_keeper_remove_works_without_sandbox),
 		cmocka_unit_test(test_keeper_holds_neither_the_socket_nor_pipes),
 		cmocka_unit_test(test_keeper_outlives_signals_to_the_group),
 		cmocka_unit_test(test_keeper_start_confines_the_keeper),

@@ -216,6 +216,9 @@ static void test_trusted_file_open_takes_the_effective_users(void **state)
 	assert_int_equal(seteuid(OTHER_UID), 0);
 	expect_file("d/f", NULL);
 	expect_file("d/root", NULL);
+	assert_int_equal(chmod("d", 01777), 0); /* sticky, but not root's */
+	expect_file("d/f", "d: writable by group or others");
+	assert_int_equal(chmod("d", 0755), 0);
 	assert_int_equal(seteuid(0), 0);
 	expect_file("d/f", "d: owned by uid 12345");
 }
