@@ -4,7 +4,6 @@
  * takes and gives plain bytes (no @input, no @output), until SIGTERM.
  */
 #include <ctype.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +16,7 @@ static int shout(struct drpc_request *request, const void *input, void *output)
 	char *loud = drpc_request_alloc(request, call->body_size);
 
 	if (loud == NULL || input != NULL || output != NULL)
-		return -ENOMEM;
+		return drpc_request_fail(request, DRPC_STATUS_FAILURE, "out of memory");
 	for (size_t i = 0; i < call->body_size; i++)
 		loud[i] = (char)toupper(call->body[i]);
 	drpc_request_set_body(request, loud, call->body_size);
@@ -40,12 +39,13 @@ static void expect(int result, const char *what, struct drpc_problems *problems)
 int main(int argc, char **argv)
 {
 	struct drpc_server_options options = { .path = argc == 3 ? argv[1] : "", .mode = 0666 };
-	struct drpc_problems *problems = drpc_problems_new();
-	static struct drpc_service *service; /* static: the process ends with them */
+	static struct drpc_problems *problems; /* static: the process ends with them */
+	static struct drpc_service *service;
 	static struct drpc_policy *policy;
 	static struct drpc_server *server;
 	sigset_t end;
 
+	problems = drpc_problems_new();
 	sigemptyset(&end);
 	sigaddset(&end, SIGTERM);
 	sigprocmask(SIG_BLOCK, &end, NULL); /* before the server's threads, for all of them */

@@ -134,16 +134,17 @@ static uint64_t draw_number(struct input *input)
 static void try_values(const uint8_t *data, size_t size)
 {
 	struct input input = { data, size };
-	struct drpc_call call = {
-		.module = (int32_t)draw_number(&input),
-		.method = (int32_t)draw_number(&input),
-		.sequence = (int64_t)draw_number(&input),
-	};
-	struct drpc_response response = { .sequence = call.sequence, .status = call.module };
+	struct drpc_call call = { 0 };
+	struct drpc_response response = { 0 };
 
+	call.module = (int32_t)draw_number(&input);
+	call.method = (int32_t)draw_number(&input);
+	call.sequence = (int64_t)draw_number(&input);
 	call.body_size = input_take(&input, SIZE_MAX, &call.body);
 	if (call.body_size == 0)
 		call.body = NULL;
+	response.sequence = call.sequence;
+	response.status = call.module;
 	response.body = call.body;
 	response.body_size = call.body_size;
 	check_call_encoding(&call);

@@ -15,7 +15,8 @@
 #include "service/payload.h"
 #include "tree_oracle.h"
 
-enum { BODY_MAX = 256 * 1024, BLOCK = 16 * 1024 };
+/* SMALL: a body of so many bytes fits the budget's floor, whatever it is. */
+enum { BODY_MAX = 256 * 1024, BLOCK = 16 * 1024, SMALL = PAYLOAD_BUDGET_FLOOR / 512 };
 
 struct body {
 	uint8_t *data;
@@ -56,8 +57,7 @@ static void check_answer(int r, struct body body, unsigned depth)
 		is_accepted = tree_is_accepted(body.data, body.size, NULL, NULL);
 	REQUIRE(r == -E2BIG || (r == 0) == is_accepted, "the answer is %d, protobuf-c %s it", r,
 		is_accepted ? "accepts" : "refuses");
-	REQUIRE(r != -E2BIG || body.size > PAYLOAD_BUDGET_FLOOR / 512,
-		"%zu bytes were over the budget", body.size);
+	REQUIRE(r != -E2BIG || body.size > SMALL, "%zu bytes were over the budget", body.size);
 }
 
 static int unpack(struct body body, struct arena *arena, const ProtobufCMessage **ret_message)
@@ -102,7 +102,7 @@ static void check_again(struct body body, const ProtobufCMessage *message)
 	check_equal(packed, oracle);
 	arena_init(&arena);
 	r = unpack(packed, &arena, &again);
-	REQUIRE(r == 0 || (r == -E2BIG && packed.size < body.size),
+	REQUIRE(r == 0 || (r == -E2BIG && packed.size > SMALL),
 		"what was packed does not unpack: %d", r);
 	if (r == 0) {
 		struct body twice = pack(again);

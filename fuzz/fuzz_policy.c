@@ -180,8 +180,9 @@ static void ask_as_callers(struct question *q, uint64_t seed)
 			group_count %= 3;
 		for (size_t j = 0; j < group_count; j++)
 			groups[j] = draw_id(&seed, edges, count);
-		q->caller = (struct naive_caller){ draw_id(&seed, edges, count),
-			draw_id(&seed, edges, count), groups, group_count };
+		q->caller = (struct naive_caller){ .groups = groups, .group_count = group_count };
+		q->caller.uid = draw_id(&seed, edges, count);
+		q->caller.gid = draw_id(&seed, edges, count);
 		REQUIRE(drpc_peer_new(
 				q->caller.uid, q->caller.gid, groups, group_count, &q->peer) == 0,
 			"the harness is out of memory");

@@ -455,6 +455,18 @@ static void process(
 		drpc__call__free_unpacked(call, NULL);
 }
 
+/* One thing at a time: the order within an initializer is the compiler's to choose. */
+static struct naive_caller draw_caller(struct input *input, uint32_t groups[2])
+{
+	struct naive_caller caller = { .groups = groups };
+
+	groups[0] = (uint32_t)input_between(input, 0, 9);
+	caller.uid = (uint32_t)input_between(input, 0, PEERS - 1);
+	caller.gid = (uint32_t)input_between(input, 0, 9);
+	caller.group_count = (size_t)input_between(input, 0, 2);
+	return caller;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = { data, size };
@@ -462,13 +474,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	begin(&run, &input);
 	for (int i = 0; i < CALLS_MAX && input.left > 0; i++) {
-		uint32_t groups[2] = { (uint32_t)input_between(&input, 0, 9), 6 };
-		struct naive_caller caller = {
-			.uid = (uint32_t)input_between(&input, 0, PEERS - 1),
-			.gid = (uint32_t)input_between(&input, 0, 9),
-			.groups = groups,
-			.group_count = (size_t)input_between(&input, 0, 2),
-		};
+		uint32_t groups[2] = { 0, 6 };
+		struct naive_caller caller = draw_caller(&input, groups);
 		struct message message = draw_message(&input);
 
 		process(&run, &caller, &message);

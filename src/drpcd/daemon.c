@@ -57,12 +57,18 @@ int daemon_init(
 
 static int load_module(struct daemon *daemon, struct drpc_policy *policy)
 {
+	const char *library = drpc_policy_library(policy);
 	const struct drpc_module *module;
 	void *handle; /* modules stay loaded until the process ends */
 	int r;
 
-	r = drpc_module_load(daemon->config->module_dir, drpc_policy_library(policy),
-		daemon->problems, &handle, &module);
+	if (library == NULL) {
+		drpc_problems_add(daemon->problems, drpc_policy_file(policy), 0,
+			"[module] names no library; write library = NAME.so");
+		return -EINVAL;
+	}
+	r = drpc_module_load(
+		daemon->config->module_dir, library, daemon->problems, &handle, &module);
 	if (r < 0)
 		return r;
 	return drpc_service_register(daemon->service, module, policy, daemon->problems);

@@ -371,7 +371,8 @@ void *drpc_request_alloc(struct drpc_request *request, size_t size)
 	return arena_alloc(request->arena, size);
 }
 
-static char *format_text(struct drpc_request *request, const char *format, va_list arguments)
+static __attribute__((format(printf, 2, 0))) char *format_text(
+	struct drpc_request *request, const char *format, va_list arguments)
 {
 	va_list again;
 	char *text;

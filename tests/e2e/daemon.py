@@ -192,6 +192,7 @@ class Daemon:
 
     def spawn(self):
         """Start it, and do not wait for it to be ready."""
+        self.lines, self.closed = [], False
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             env=self._environment(), preexec_fn=self._before_exec)

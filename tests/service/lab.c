@@ -287,7 +287,9 @@ static int big(struct drpc_request *request, const void *input, void *output)
 }
 
 #define METHOD(number, text, how, function)                                                        \
-	{ .id = (number), .name = (text), .mode = (how), .handler = (function) }
+	{                                                                                          \
+		.id = (number), .name = (text), .mode = (how), .handler = (function)               \
+	}
 
 static const struct drpc_method methods[LAB_METHODS] = {
 	METHOD(LAB_ECHO, "echo", DRPC_METHOD_NOW, echo),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Lab: a module with a method for each thing that can happen to a call, and a service with it. Receives
- * a policy; hands on a service, and remembers what its handlers were asked to do.
+ * Lab: a module with a method for each thing that can happen to a call, and a service with it.
+ * Receives a policy; hands on a service, and remembers what its handlers were asked to do.
  */
 #ifndef SERVICE_LAB_H
 #define SERVICE_LAB_H
@@ -16,27 +16,27 @@
 #define LAB_ID 7
 
 enum lab_method {
-	LAB_ECHO,           /* the body back */
-	LAB_NEST,           /* Nest{word} -> Nest{word + "!"} */
-	LAB_NEED,           /* leaves out what its output type requires */
-	LAB_ERRNO,          /* sets a body, then fails with -EIO */
-	LAB_SAID,           /* fails with BUSY and words */
-	LAB_SAID_SUCCESS,   /* asks to fail with SUCCESS */
-	LAB_NONSENSE,       /* returns 42 */
-	LAB_PENDS,          /* returns DRPC_PENDING, and may not */
-	LAB_HUGE,           /* a body above what a message may have */
-	LAB_HUNGRY,         /* takes all the memory that it gets */
-	LAB_PIDFD,          /* succeeds when there is a pidfd, or the kernel has none */
-	LAB_DATA,           /* the string that start gave; FAILURE without */
-	LAB_BLOCKING,       /* waits for lab_gate, then as LAB_ECHO */
-	LAB_BLOCKING_ECHO,  /* LAB_ECHO on a worker */
-	LAB_LATER_AT_ONCE,  /* returns 0 at once, though it may answer later */
-	LAB_LATER_INSIDE,   /* answers in the handler */
-	LAB_LATER_BEFORE,   /* another thread answers before the handler returns */
-	LAB_LATER_AFTER,    /* another thread answers, most often after the handler returned */
-	LAB_LATER_KEPT,     /* waits in lab.kept for the test to answer */
-	LAB_BIG,            /* as many bytes as the body says, in a text */
-	LAB_STOP,           /* waits for lab_gate on the loop, which must not be done */
+	LAB_ECHO,	   /* the body back */
+	LAB_NEST,	   /* Nest{word} -> Nest{word + "!"} */
+	LAB_NEED,	   /* leaves out what its output type requires */
+	LAB_ERRNO,	   /* sets a body, then fails with -EIO */
+	LAB_SAID,	   /* fails with BUSY and words */
+	LAB_SAID_SUCCESS,  /* asks to fail with SUCCESS */
+	LAB_NONSENSE,	   /* returns 42 */
+	LAB_PENDS,	   /* returns DRPC_PENDING, and may not */
+	LAB_HUGE,	   /* a body above what a message may have */
+	LAB_HUNGRY,	   /* takes all the memory that it gets */
+	LAB_PIDFD,	   /* succeeds when there is a pidfd, or the kernel has none */
+	LAB_DATA,	   /* the string that start gave; FAILURE without */
+	LAB_BLOCKING,	   /* waits for lab_gate, then as LAB_ECHO */
+	LAB_BLOCKING_ECHO, /* LAB_ECHO on a worker */
+	LAB_LATER_AT_ONCE, /* returns 0 at once, though it may answer later */
+	LAB_LATER_INSIDE,  /* answers in the handler */
+	LAB_LATER_BEFORE,  /* another thread answers before the handler returns */
+	LAB_LATER_AFTER,   /* another thread answers, most often after the handler returned */
+	LAB_LATER_KEPT,	   /* waits in lab.kept for the test to answer */
+	LAB_BIG,	   /* as many bytes as the body says, in a text */
+	LAB_STOP,	   /* waits for lab_gate on the loop, which must not be done */
 	LAB_METHODS,
 };
 
@@ -55,16 +55,16 @@ struct lab {
 	_Atomic unsigned runs; /* of handlers */
 	_Atomic unsigned starts;
 	_Atomic unsigned stops;
-	sem_t entered;         /* posted by LAB_BLOCKING, LAB_STOP and LAB_LATER_KEPT */
-	sem_t gate;            /* waited for by LAB_BLOCKING and LAB_STOP */
+	sem_t entered;		    /* posted by LAB_BLOCKING, LAB_STOP and LAB_LATER_KEPT */
+	sem_t gate;		    /* waited for by LAB_BLOCKING and LAB_STOP */
 	_Atomic bool was_cancelled; /* LAB_BLOCKING saw it at the gate */
 
-	pthread_mutex_t lock; /* guards what follows */
+	pthread_mutex_t lock;			 /* guards what follows */
 	struct drpc_request *kept[LAB_KEPT_MAX]; /* of LAB_LATER_KEPT, in order; NULL: taken */
 	unsigned kept_count;
-	sem_t cancelled;       /* posted by the cancel function of LAB_LATER_KEPT */
-	bool answers_cancel;   /* which then answers -ECANCELED */
-	bool listens_cancel;   /* whether there is a cancel function */
+	sem_t cancelled;     /* posted by the cancel function of LAB_LATER_KEPT */
+	bool answers_cancel; /* which then answers -ECANCELED */
+	bool listens_cancel; /* whether there is a cancel function */
 };
 
 /* There is one, because handlers have no other way to it. */

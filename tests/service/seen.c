@@ -54,7 +54,8 @@ void seen_take(void *data, const struct drpc_event *event)
 	pthread_mutex_unlock(&seen->lock);
 }
 
-/* Event number @index of a kind, or NULL; *ret_count is how many of the kind there are before it. */
+/* Event number @index of a kind, or NULL; *ret_count is how many of the kind there are before it.
+ */
 static const struct seen_event *find(
 	const struct seen *seen, enum drpc_event_kind kind, size_t index, size_t *ret_count)
 {
@@ -101,8 +102,7 @@ bool seen_wait(
 	deadline.tv_sec += PATIENCE_SECONDS;
 	pthread_mutex_lock(&seen->lock);
 	while ((event = find(seen, kind, index, &count)) == NULL && r == 0)
-		r = pthread_cond_clockwait(
-			&seen->changed, &seen->lock, CLOCK_MONOTONIC, &deadline);
+		r = pthread_cond_clockwait(&seen->changed, &seen->lock, CLOCK_MONOTONIC, &deadline);
 	if (event != NULL)
 		*ret_event = *event;
 	pthread_mutex_unlock(&seen->lock);

@@ -48,7 +48,7 @@ size_t seen_total(struct seen *seen);
 size_t seen_count(struct seen *seen, enum drpc_event_kind kind);
 
 /* Wait for event number @index of a kind, from 0. False: it did not come in time. */
-bool seen_wait(struct seen *seen, enum drpc_event_kind kind, size_t index,
-	struct seen_event *ret_event);
+bool seen_wait(
+	struct seen *seen, enum drpc_event_kind kind, size_t index, struct seen_event *ret_event);
 
 #endif
