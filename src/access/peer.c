@@ -13,10 +13,6 @@
 
 #include "util/cleanup.h"
 
-#ifndef SO_PEERPIDFD
-#define SO_PEERPIDFD 77 /* Linux 6.5; older headers lack it */
-#endif
-
 #define GROUPS_MAX	65536 /* NGROUPS_MAX of the kernel: more is no answer */
 #define LABEL_MAX_BYTES 4096
 #define NO_ID		UINT32_MAX /* (uid_t)-1: the kernel has no credentials for the peer */
@@ -79,14 +75,6 @@ static bool answers_label(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERSEC, label, &size) == 0 || errno == ERANGE;
 }
 
-static bool answers_pidfd(int fd)
-{
-	AUTO_CLOSE int pidfd = -1;
-	socklen_t size = sizeof(pidfd);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0;
-}
-
 int peer_system_read(struct peer_system *ret_system)
 {
 	struct peer_system system = { 0 };
@@ -98,7 +86,6 @@ int peer_system_read(struct peer_system *ret_system)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	system.has_labels = answers_label(pair[0]);
-	system.has_pidfd = answers_pidfd(pair[0]);
 	close(pair[0]);
 	close(pair[1]);
 	*ret_system = system;

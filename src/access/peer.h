@@ -29,8 +29,7 @@ struct drpc_peer {
 struct peer_system {
 	uid_t overflow_uid; /* stands for every user that is not mapped here */
 	gid_t overflow_gid;
-	bool has_labels;  /* SO_PEERSEC answers */
-	bool has_pidfd;   /* SO_PEERPIDFD answers */
+	bool has_labels; /* SO_PEERSEC answers */
 };
 
 /* Returns 0, or a negative errno: without the overflow ids nobody can be told from nobody. */

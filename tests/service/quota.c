@@ -226,22 +226,6 @@ static void test_quota_begin_call_without_limits_counts_nothing(void **state)
 	quota_close_session(&quota, user, NOON);
 }
 
-/* A call that another limit refuses did not happen, so it does not use the rate up. */
-static void test_quota_begin_call_does_not_charge_the_rate_of_a_refused_call(void **state)
-{
-	struct quota_user *user = open_at(1, NOON);
-	bool counted = false;
-
-	(void)state;
-	assert_null(begin(user, 0, 3, 1, NOON, &counted));
-	for (int i = 0; i < 5; i++)
-		assert_string_equal(begin(user, 0, 3, 1, NOON, &counted), "concurrent-calls");
-	quota_end_call(user, 0);
-	assert_null(begin(user, 0, 3, 1, NOON, &counted));
-	quota_end_call(user, 0);
-	quota_close_session(&quota, user, NOON);
-}
-
 static void set_sessions(uint32_t max, uint32_t per_uid)
 {
 	const struct quota_limits limits = { max, per_uid, 1000 };
@@ -401,7 +385,6 @@ int quota_tests(void)
 		TEST(test_quota_open_session_keeps_a_user_across_sessions),
 		TEST(test_quota_begin_call_counts_what_is_under_way),
 		TEST(test_quota_begin_call_without_limits_counts_nothing),
-		TEST(test_quota_begin_call_does_not_charge_the_rate_of_a_refused_call),
 		TEST(test_quota_open_session_keeps_a_reserve_for_root),
 		TEST(test_quota_open_session_limits_each_uid),
 		TEST(test_quota_open_session_tells_want_of_memory),

@@ -3,6 +3,7 @@
 #include "groups.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lab.h"
