@@ -32,10 +32,23 @@ static struct {
 
 static unsigned denials;
 
+/* Memory of a call is zeroed, whatever was in it before. */
+static void check_memory(struct drpc_request *request)
+{
+	uint8_t *memory = drpc_request_alloc(request, 100);
+
+	REQUIRE(memory != NULL, "no memory for a handler");
+	for (size_t i = 0; i < 100; i++) {
+		REQUIRE(memory[i] == 0, "byte %zu of a handler's memory is %u", i, memory[i]);
+		memory[i] = 0xff;
+	}
+}
+
 static void note_run(struct drpc_request *request)
 {
 	const struct drpc_call *call = drpc_request_call(request);
 
+	check_memory(request);
 	ran.count++;
 	ran.module = call->module;
 	ran.method = call->method;

@@ -156,6 +156,7 @@ def policy():
     yield "allow-and-deny", MODULE + rule + "[deny others]\ncallers = 2000-2100, %users\nmethods = *\n"
     yield "deny-first", MODULE + "[deny others]\ncallers = alice\nmethods = 0\n" + rule
     yield "everyone-everything", MODULE + "[allow all]\ncallers = *\nmethods = *\n"
+    yield "shut-out", MODULE + "[allow all]\ncallers = *\nmethods = *\n[deny d]\ncallers = 0-99\nmethods = *\n"
     yield "methods-by-id", MODULE + "[allow ids]\ncallers = 5\nmethods = 0, 1, -1, 2147483647, -2147483648\n"
     yield "methods-deny-one", MODULE + "[allow a]\ncallers = *\nmethods = *\n[deny d]\ncallers = *\nmethods = read\n"
     yield "continued", MODULE + "[allow a]\ncallers = 1,\n  2,\n\t3-4, ; more\n\n  %5\nmethods = echo,\n  read\n"

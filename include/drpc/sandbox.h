@@ -29,7 +29,7 @@ enum drpc_sandbox_mode {
 struct drpc_sandbox_user {
 	uid_t uid;
 	gid_t gid;
-	const gid_t *groups; /* supplementary */
+	gid_t *groups; /* supplementary */
 	size_t group_count;
 };
 

@@ -20,6 +20,9 @@
 
 static const char *const sandbox_modes[] = { "enforce", "log", "off" };
 
+/* How often counts of repeated events are looked at. */
+#define FLUSH_MS 5000
+
 /* Descriptors that are not sessions. */
 #define OTHER_DESCRIPTORS 64
 
@@ -140,6 +143,7 @@ static int make_server(struct daemon *daemon)
 		.message_timeout_ms = (unsigned)config->message_timeout_ms,
 		.send_timeout_ms = (unsigned)config->send_timeout_ms,
 		.leaves_socket = true, /* the keeper removes it */
+		.serves_in_run = true,
 	};
 	int r = drpc_server_new(daemon->service, &options, &daemon->server);
 
@@ -341,7 +345,21 @@ int daemon_start(struct daemon *daemon)
 	if ((r = filter(daemon)) < 0)
 		return r;
 	log_end(&ready);
-	return drpc_server_start(daemon->server);
+	return 0;
+}
+
+int daemon_serve(struct daemon *daemon)
+{
+	int r = drpc_server_run(daemon->server, FLUSH_MS);
+
+	event_log_flush(&daemon->events, false);
+	return r;
+}
+
+void daemon_interrupt(struct daemon *daemon)
+{
+	if (daemon->server != NULL)
+		drpc_server_interrupt(daemon->server);
 }
 
 bool daemon_stop(struct daemon *daemon)
@@ -364,5 +382,5 @@ void daemon_deinit(struct daemon *daemon)
 	drpc_service_free(daemon->service);
 	drpc_policies_free(daemon->policies);
 	free(daemon->needs);
-	free((void *)(uintptr_t)daemon->user.groups);
+	free(daemon->user.groups);
 }

@@ -34,8 +34,17 @@ int daemon_init(
 /* Read and judge everything, start nothing. 0, or a negative errno with problems added. */
 int daemon_load(struct daemon *daemon);
 
-/* After daemon_load(). 0, or a negative errno with problems added: end the process. */
+/*
+ * Everything up to the first accept. After daemon_load(). 0, or a negative errno with problems added: end
+ * the process.
+ */
 int daemon_start(struct daemon *daemon);
+
+/* Serve on this thread, for some seconds: 0 when interrupted, -ETIMEDOUT to be called again. */
+int daemon_serve(struct daemon *daemon);
+
+/* Have daemon_serve() return. After daemon_start(), also from a signal handler. */
+void daemon_interrupt(struct daemon *daemon);
 
 /* Finish what is under way, remove the socket's file. Returns whether every thread has ended. */
 bool daemon_stop(struct daemon *daemon);

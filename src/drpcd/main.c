@@ -4,16 +4,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "drpcd/config.h"
 #include "drpcd/daemon.h"
+#include "util/cleanup.h"
 
 enum { EXIT_DONE = 0, EXIT_START_FAILED = 1, EXIT_USAGE = 2 };
-
-/* How often counts of repeated events are looked at, while nothing else wakes the main thread. */
-#define FLUSH_SECONDS 5
 
 static int print_problems(struct drpc_problems *problems, int status)
 {
@@ -22,18 +19,47 @@ static int print_problems(struct drpc_problems *problems, int status)
 	return status;
 }
 
-/* Before any thread, so that all of them have these blocked and only main() takes them. */
-static void block_signals(sigset_t *ret_signals)
+/* What a signal handler needs: who is to hear of the signal, and which one it was. */
+static struct daemon *interrupted;
+static volatile sig_atomic_t is_ending;
+static volatile sig_atomic_t is_hung_up;
+
+static void take_signal(int number)
 {
-	sigemptyset(ret_signals);
-	sigaddset(ret_signals, SIGTERM);
-	sigaddset(ret_signals, SIGINT);
-	sigaddset(ret_signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, ret_signals, NULL);
+	int error = errno;
+
+	if (number == SIGHUP)
+		is_hung_up = 1;
+	else
+		is_ending = 1;
+	daemon_interrupt(interrupted);
+	errno = error;
+}
+
+static const int taken[] = { SIGTERM, SIGINT, SIGHUP };
+
+/* Until the daemon can be interrupted, its signals wait; threads keep them blocked for ever. */
+static void block_signals(int how)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+		sigaddset(&signals, taken[i]);
+	sigprocmask(how, &signals, NULL);
+}
+
+static void install_handlers(struct daemon *daemon)
+{
+	struct sigaction action = { .sa_handler = take_signal, .sa_flags = SA_RESTART };
+
+	interrupted = daemon;
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+		sigaction(taken[i], &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static void say_stop(struct daemon *daemon, const char *word, const char *reason)
+static void say(struct daemon *daemon, const char *word, const char *reason)
 {
 	struct log_line line;
 
@@ -42,35 +68,36 @@ static void say_stop(struct daemon *daemon, const char *word, const char *reason
 	log_end(&line);
 }
 
-static void wait_for_end(struct daemon *daemon, const sigset_t *signals)
+static int serve_until_signal(struct daemon *daemon)
 {
-	const struct timespec flush = { .tv_sec = FLUSH_SECONDS };
+	while (!is_ending) {
+		int r = daemon_serve(daemon);
 
-	for (;;) {
-		int signal = sigtimedwait(signals, NULL, &flush);
-
-		if (signal == SIGTERM || signal == SIGINT)
-			return;
-		if (signal == SIGHUP)
-			say_stop(daemon, "warn",
+		if (r < 0 && r != -ETIMEDOUT)
+			return r;
+		if (is_hung_up)
+			say(daemon, "warn",
 				"SIGHUP: policies are read at the start only; restart to change them");
-		event_log_flush(&daemon->events, false);
+		is_hung_up = 0;
 	}
+	return 0;
 }
 
-static int serve(struct daemon *daemon, const sigset_t *signals)
+static int serve(struct daemon *daemon)
 {
 	bool is_ended;
-	int r = daemon_start(daemon);
 
-	if (r < 0) {
+	if (daemon_start(daemon) < 0) {
 		daemon_stop(daemon);
 		return print_problems(daemon->problems, EXIT_START_FAILED);
 	}
-	wait_for_end(daemon, signals);
-	say_stop(daemon, "stopping", "finishing the calls under way");
+	block_signals(SIG_UNBLOCK);
+	if (serve_until_signal(daemon) < 0)
+		return EXIT_START_FAILED;
+	block_signals(SIG_BLOCK);
+	say(daemon, "stopping", "finishing the calls under way");
 	is_ended = daemon_stop(daemon);
-	say_stop(daemon, "stopped", is_ended ? "done" : "calls that took too long were cut short");
+	say(daemon, "stopped", is_ended ? "done" : "calls that took too long were cut short");
 	if (!is_ended)
 		_exit(EXIT_DONE); /* a handler may still be running on what would be freed */
 	return EXIT_DONE;
@@ -79,11 +106,11 @@ static int serve(struct daemon *daemon, const sigset_t *signals)
 static int run(const struct config *config, struct drpc_problems *problems)
 {
 	struct daemon daemon;
-	sigset_t signals;
 	int status;
 	int r;
 
-	block_signals(&signals);
+	block_signals(SIG_BLOCK);
+	install_handlers(&daemon);
 	r = daemon_init(&daemon, config, problems);
 	if (r == 0)
 		r = daemon_load(&daemon);
@@ -92,7 +119,7 @@ static int run(const struct config *config, struct drpc_problems *problems)
 	else if (config->check_only)
 		status = EXIT_DONE;
 	else
-		status = serve(&daemon, &signals);
+		status = serve(&daemon);
 	daemon_deinit(&daemon);
 	return status;
 }

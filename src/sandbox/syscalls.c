@@ -87,7 +87,6 @@ static const struct syscall_rule serving[] = {
 
 	/* threads and signals */
 	ANY(futex,           "locks"),
-	ANY(rt_sigtimedwait, "wait for SIGTERM"),
 	ANY(rt_sigprocmask,  "block signals while a thread ends, or while the process aborts"),
 	ANY(rt_sigreturn,    "come back from a signal handler"),
 	ANY(restart_syscall, "go on waiting after the process was stopped"),

@@ -102,10 +102,10 @@ static uint64_t first_deadline(const struct deadline_list *list)
 	return list->first != NULL ? list->first->deadline_ns : 0;
 }
 
-/* Milliseconds until something expires, rounded up; -1: nothing will. */
-static int time_to_wait(const struct loop *loop)
+/* Milliseconds until something expires or @until_ns comes, rounded up; -1: for ever. */
+static int time_to_wait(const struct loop *loop, uint64_t until_ns)
 {
-	uint64_t soonest_ns = UINT64_MAX;
+	uint64_t soonest_ns = until_ns;
 
 	earliest(&soonest_ns, first_deadline(&loop->receiving));
 	earliest(&soonest_ns, first_deadline(&loop->sending));
@@ -223,11 +223,10 @@ static void dispatch(const struct epoll_event *events, int count)
 	}
 }
 
-/* One batch. Returns false when the loop is stopping and has nothing left. */
-static bool turn(struct loop *loop)
+bool loop_turn(struct loop *loop, uint64_t until_ns)
 {
-	int count = epoll_pwait(
-		loop->epoll, loop->events, LOOP_BATCH_EVENTS, time_to_wait(loop), NULL);
+	int wait_ms = time_to_wait(loop, until_ns);
+	int count = epoll_pwait(loop->epoll, loop->events, LOOP_BATCH_EVENTS, wait_ms, NULL);
 
 	loop->now_ns = serve_clock_ns();
 	dispatch(loop->events, count);
@@ -243,8 +242,7 @@ void *loop_run(void *data)
 {
 	struct loop *loop = data;
 
-	loop->now_ns = serve_clock_ns();
-	while (turn(loop))
+	while (loop_turn(loop, UINT64_MAX))
 		;
 	server_loop_ended(loop->server);
 	return NULL;
@@ -262,6 +260,7 @@ int loop_init(struct loop *loop, struct drpc_server *server)
 		.sending.wait_ns = options->send_timeout_ms * NS_PER_MS,
 		.leaving.wait_ns = LEAVING_WAIT_NS,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.now_ns = serve_clock_ns(),
 		.epoll = -1,
 		.wake = -1,
 	};

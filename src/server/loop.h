@@ -71,7 +71,13 @@ struct loop {
 int loop_init(struct loop *loop, struct drpc_server *server);
 void loop_deinit(struct loop *loop);
 
-/* The thread's function; ends when it is stopping and nothing is under way, or when it is cut. */
+/*
+ * Wait for one batch of events, at most until @until_ns, and deal with it. Returns false when the loop is
+ * stopping and nothing is under way any more.
+ */
+bool loop_turn(struct loop *loop, uint64_t until_ns);
+
+/* The function of a thread that is the loop's own: turns until the end. */
 void *loop_run(void *loop);
 
 /* From any thread: have the loop look at what changed. */

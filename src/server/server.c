@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "server/listener.h"
+#include "service/serve.h"
 #include "util/cleanup.h"
 
 #define MAX_THREADS     256
@@ -135,6 +136,10 @@ static int start_loop(struct drpc_server *server, struct loop *loop)
 	pthread_mutex_lock(&server->lock);
 	server->running++;
 	pthread_mutex_unlock(&server->lock);
+	if (server->options.serves_in_run && loop == &server->loops[0]) {
+		server->own_loops = 1;
+		return 0;
+	}
 	r = workers_spawn(&loop->thread, loop_run, loop);
 	if (r < 0) {
 		server_loop_ended(server);
@@ -215,17 +220,104 @@ int drpc_server_start(struct drpc_server *server)
 	return 0;
 }
 
-int drpc_server_run(struct drpc_server *server)
+/* The loop that has no thread of its own. */
+
+static uint64_t deadline_after(int timeout_ms)
 {
+	if (timeout_ms < 0)
+		return UINT64_MAX;
+	return serve_clock_ns() + (uint64_t)timeout_ms * 1000000;
+}
+
+/* Have it for this thread: false when there is none, another thread has it, or it has ended. */
+static bool take_own_loop(struct drpc_server *server)
+{
+	bool is_taken;
+
+	pthread_mutex_lock(&server->lock);
+	is_taken = server->own_loops > 0 && !server->is_driven && !server->own_ended;
+	if (is_taken)
+		server->is_driven = true;
+	pthread_mutex_unlock(&server->lock);
+	return is_taken;
+}
+
+static void give_own_loop(struct drpc_server *server, bool has_ended)
+{
+	pthread_mutex_lock(&server->lock);
+	server->is_driven = false;
+	if (has_ended) {
+		server->own_ended = true;
+		server->running--;
+	}
+	pthread_cond_broadcast(&server->changed);
+	pthread_mutex_unlock(&server->lock);
+}
+
+/* Serve on this thread. Returns 0 when the loop has ended; -EINTR; -ETIMEDOUT. */
+static int serve_own_loop(struct drpc_server *server, uint64_t deadline_ns, bool may_interrupt)
+{
+	struct loop *loop = &server->loops[0];
+
+	while (loop_turn(loop, deadline_ns)) {
+		if (may_interrupt && atomic_load(&server->is_interrupted))
+			return -EINTR;
+		if (loop->now_ns >= deadline_ns)
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+/* Wait for the server's state to change; false when the deadline has passed. With the lock. */
+static bool wait_for_change(struct drpc_server *server, uint64_t deadline_ns)
+{
+	struct timespec deadline = {
+		.tv_sec = (time_t)(deadline_ns / 1000000000),
+		.tv_nsec = (long)(deadline_ns % 1000000000),
+	};
+
+	if (deadline_ns == UINT64_MAX)
+		return pthread_cond_wait(&server->changed, &server->lock) == 0;
+	return pthread_cond_clockwait(
+		       &server->changed, &server->lock, CLOCK_MONOTONIC, &deadline) == 0;
+}
+
+static int wait_until_over(struct drpc_server *server, uint64_t deadline_ns)
+{
+	bool in_time = true;
+	bool is_over;
+
+	pthread_mutex_lock(&server->lock);
+	while (in_time && !server->is_over)
+		in_time = wait_for_change(server, deadline_ns);
+	is_over = server->is_over;
+	pthread_mutex_unlock(&server->lock);
+	return is_over ? 0 : -ETIMEDOUT;
+}
+
+int drpc_server_run(struct drpc_server *server, int timeout_ms)
+{
+	uint64_t deadline_ns = deadline_after(timeout_ms);
 	int r = drpc_server_start(server);
 
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&server->lock);
-	while (!server->is_over)
-		pthread_cond_wait(&server->changed, &server->lock);
-	pthread_mutex_unlock(&server->lock);
+	if (take_own_loop(server)) {
+		r = serve_own_loop(server, deadline_ns, true);
+		give_own_loop(server, r == 0);
+	}
+	if (r == 0)
+		r = wait_until_over(server, deadline_ns);
+	if (r != -EINTR)
+		return r;
+	atomic_store(&server->is_interrupted, false);
 	return 0;
+}
+
+void drpc_server_interrupt(struct drpc_server *server)
+{
+	atomic_store(&server->is_interrupted, true);
+	loop_wake(&server->loops[0]);
 }
 
 /* The end. */
@@ -238,42 +330,25 @@ void server_loop_ended(struct drpc_server *server)
 	pthread_mutex_unlock(&server->lock);
 }
 
-static struct timespec deadline_after(int timeout_ms)
+/* Whether every loop has ended in time. */
+static bool wait_for_loops(struct drpc_server *server, uint64_t deadline_ns)
 {
-	struct timespec deadline;
+	bool in_time = true;
+	bool all_ended;
 
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_sec += timeout_ms / 1000;
-	deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (deadline.tv_nsec >= 1000000000) {
-		deadline.tv_sec++;
-		deadline.tv_nsec -= 1000000000;
-	}
-	return deadline;
-}
-
-/* Whether every loop has ended in time; -1 waits for ever. */
-static bool wait_for_loops(struct drpc_server *server, int timeout_ms)
-{
-	struct timespec deadline = deadline_after(timeout_ms < 0 ? 0 : timeout_ms);
-	int r = 0;
-
+	if (take_own_loop(server))
+		give_own_loop(server, serve_own_loop(server, deadline_ns, false) == 0);
 	pthread_mutex_lock(&server->lock);
-	while (server->running > 0 && r == 0) {
-		if (timeout_ms < 0)
-			r = pthread_cond_wait(&server->changed, &server->lock);
-		else
-			r = pthread_cond_clockwait(
-				&server->changed, &server->lock, CLOCK_MONOTONIC, &deadline);
-	}
-	r = server->running == 0;
+	while (in_time && server->running > 0)
+		in_time = wait_for_change(server, deadline_ns);
+	all_ended = server->running == 0;
 	pthread_mutex_unlock(&server->lock);
-	return r;
+	return all_ended;
 }
 
 static void tell_loops(struct drpc_server *server, bool is_cut)
 {
-	for (unsigned i = 0; i < server->threads; i++) {
+	for (unsigned i = 0; i < server->loop_count; i++) {
 		atomic_store(&server->loops[i].is_stopping, true);
 		if (is_cut)
 			atomic_store(&server->loops[i].is_cut, true);
@@ -293,7 +368,7 @@ static void close_listener(struct drpc_server *server)
 static void join_threads(struct drpc_server *server)
 {
 	for (unsigned i = 0; i < server->threads; i++)
-		pthread_join(server->loops[i].thread, NULL);
+		pthread_join(server->loops[server->own_loops + i].thread, NULL);
 	server->threads = 0;
 	workers_stop(&server->workers);
 	for (unsigned i = 0; i < server->loop_count; i++)
@@ -315,10 +390,10 @@ int drpc_server_shutdown(struct drpc_server *server, int timeout_ms)
 	bool in_time;
 
 	tell_loops(server, false);
-	in_time = wait_for_loops(server, timeout_ms);
+	in_time = wait_for_loops(server, deadline_after(timeout_ms));
 	if (!in_time) {
 		tell_loops(server, true);
-		if (!wait_for_loops(server, CUT_GRACE_MS)) {
+		if (!wait_for_loops(server, deadline_after(CUT_GRACE_MS))) {
 			say_over(server);
 			return -ETIMEDOUT;
 		}

@@ -18,12 +18,16 @@ struct drpc_server {
 
 	struct loop *loops;
 	unsigned loop_count; /* initialised */
+	unsigned own_loops;  /* of them, the first so many are nobody's but drpc_server_run()'s: 0 or 1 */
+	_Atomic bool is_interrupted;
 	struct workers workers;
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
-	unsigned running; /* loop threads that have not ended */
-	unsigned threads; /* loop threads to be joined */
+	unsigned running; /* loops that have not ended */
+	unsigned threads; /* of loops, to be joined */
+	bool is_driven;   /* a thread runs the loop that has none of its own */
+	bool own_ended;   /* and that loop has ended */
 	bool is_prepared;
 	bool is_over;     /* shut down, or never to start */
 };

@@ -125,13 +125,15 @@ class Connection:
     def __init__(self, path, timeout=None):
         self.sequence = 0
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.settimeout(timeout or TIMEOUT)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024 * 1024)
+        # A connect waits while the server's queue is full, but only on a socket that blocks.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack('@ll', int(TIMEOUT), 0))
         try:
             self.socket.connect(path)
         except BaseException:
             self.socket.close()
             raise
+        self.socket.settimeout(timeout or TIMEOUT)
 
     def __enter__(self):
         return self

@@ -159,14 +159,16 @@ class Together(Case):
         self.assertLess(sent, 400, 'all was taken')
         return never, sent
 
-    def exhaust(self):
-        """Connect until there are no descriptors left to accept with."""
+    def exhaust(self, dropper):
+        """Connect until there are no descriptors left to accept with; then 20 more, who wait in the queue."""
+        os.kill(dropper, signal.SIGSTOP)  # or it fills the queue first
         while not self.daemon.find('^pause'):
             self.assertLess(len(self.extra), 2 * OTHERS, 'accepting does not pause')
             self.extra.append(Connection(self.daemon.path))
             self.daemon_turn()
         self.waiting = [Connection(self.daemon.path) for _ in range(20)]
         self.extra += self.waiting
+        os.kill(dropper, signal.SIGCONT)
 
     def daemon_turn(self):
         self.assertEqual(self.idle[0].call(ECHO, 0, b'x').status, drpc.SUCCESS)
@@ -182,7 +184,7 @@ class Together(Case):
         dropper = fork_dropper(self.daemon.path)
         try:
             busy.run(lambda: True, 1.5)
-            self.exhaust()
+            self.exhaust(dropper)
             busy.run(lambda: True, 1.5)
             self.assertEqual([c for c in self.waiting if c.is_readable(0)], [], 'somebody was turned away')
             for connection in self.extra[:-20]:

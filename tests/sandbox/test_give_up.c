@@ -172,7 +172,7 @@ static void test_give_up_leaves_no_way_back_to_root(void **state)
 
 static void with_groups(void *data)
 {
-	static const gid_t groups[] = { 5, 1501 };
+	static gid_t groups[] = { 5, 1501 };
 	struct drpc_sandbox_user user = stranger;
 	struct drpc_sandbox_missing missing;
 	int status = open("/proc/self/status", O_RDONLY);

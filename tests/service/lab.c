@@ -3,6 +3,7 @@
 #include "lab.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +184,22 @@ static int blocking(struct drpc_request *request, const void *input, void *outpu
 	return give_back(request);
 }
 
+static int await_cancel(struct drpc_request *request, const void *input, void *output)
+{
+	(void)input;
+	(void)output;
+	lab.runs++;
+	sem_post(&lab.entered);
+	for (int ms = 0; ms < PATIENCE_SECONDS * 1000; ms++) {
+		if (drpc_request_is_cancelled(request)) {
+			sem_post(&lab.cancelled);
+			return -ECANCELED;
+		}
+		poll(NULL, 0, 1);
+	}
+	return -ETIMEDOUT;
+}
+
 static int later_at_once(struct drpc_request *request, const void *input, void *output)
 {
 	(void)input;
@@ -323,6 +340,7 @@ static const struct drpc_method methods[LAB_METHODS] = {
 	METHOD(LAB_LATER_AFTER, "later-after", DRPC_METHOD_LATER, later_after),
 	METHOD(LAB_LATER_KEPT, "later-kept", DRPC_METHOD_LATER, later_kept),
 	METHOD(LAB_BIG, "big", DRPC_METHOD_NOW, big),
+	METHOD(LAB_AWAIT_CANCEL, "await-cancel", DRPC_METHOD_BLOCKING, await_cancel),
 	METHOD(LAB_STOP, "stop", DRPC_METHOD_NOW, blocking),
 };
 

@@ -36,6 +36,7 @@ enum lab_method {
 	LAB_LATER_AFTER,   /* another thread answers, most often after the handler returned */
 	LAB_LATER_KEPT,	   /* waits in lab.kept for the test to answer */
 	LAB_BIG,	   /* as many bytes as the body says, in a text */
+	LAB_AWAIT_CANCEL,  /* on a worker: ends when it is cancelled */
 	LAB_STOP,	   /* waits for lab_gate on the loop, which must not be done */
 	LAB_METHODS,
 };
