@@ -76,7 +76,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		give_up("no service", problems);
 	if (drpc_service_register(service, module, allow_all(problems), problems) < 0)
 		give_up("is refused", problems);
-	if (service_start_modules(service) < 0)
+	if (service_begin(service, &service_default_limits, DRPC_MESSAGE_MAX_BYTES) < 0)
 		give_up("does not start", problems);
 	drpc_problems_free(problems);
 	return 0;

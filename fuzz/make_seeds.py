@@ -240,6 +240,7 @@ def service():
     yield "not-a-call", open_door + shut + caller(0) + raw_call(b"\xff") + caller(0) + call(0, 0, 1, b"on")
     yield "raw-call", open_door + shut + caller(0) + raw_call(integer(3, 4) + data(4, b"raw"))
     yield "prune", open_door + shut + caller(0) + call(0, 1, 1, data(4, b"data") + data(3, b"name"))
+    yield "payload-empty", open_door + shut + caller(0) + call(0, 1, 1, b"")
     yield "payload-malformed", open_door + shut + caller(0) + call(0, 1, 1, b"\xff")
     yield "payload-too-deep", open_door + shut + caller(0) + call(0, 1, 1, data(3, b"a"), wraps=65)
     yield "payload-deepest", open_door + shut + caller(0) + call(0, 1, 1, data(3, b"a"), wraps=63)

@@ -60,8 +60,8 @@ void drpc_service_on_event(struct drpc_service *service, drpc_event_fn *function
  * @peer: whose call it is
  * @ret_bytes: the caller frees it with free(); untouched on failure
  *
- * Waits for the handler, whatever its method's mode. Every refusal is a Response.
- * Returns 0 or -ENOMEM. Any thread.
+ * Waits for the handler, whatever its method's mode. Every refusal is a Response. The first call of all
+ * starts the modules. Returns 0, -ENOMEM, or what a module's start said. Any thread.
  */
 int drpc_service_process(struct drpc_service *service, const struct drpc_peer *peer,
 	const uint8_t *bytes, size_t size, uint8_t **ret_bytes, size_t *ret_size);

@@ -16,12 +16,14 @@ struct drpc_session;
 
 /**
  * drpc_session_new - serve a connected SEQPACKET socket
- * @fd:          the session's from now on if this succeeds, else still the caller's. SO_PASSCRED is set
+ * @fd:          the session's from now on if this succeeds, else still the caller's. SO_PASSCRED is set on
+ *               it: set it earlier if packets may be in it already, for a packet from before that has no
+ *               sender, and is refused
  * @service:     must outlive the session
  * @ret_session: the caller frees it with drpc_session_free(); untouched on failure
  *
- * Returns 0, -EACCES: the peer is refused whatever the policy (the peer), -ENOMEM, or what setsockopt(2)
- * says.
+ * The first session of all starts the service's modules. Returns 0, -EACCES: the peer is refused whatever
+ * the policy, or a stranger to it (the peer), -ENOMEM, or what setsockopt(2) or a module's start said.
  */
 int drpc_session_new(int fd, struct drpc_service *service, struct drpc_session **ret_session);
 

@@ -37,6 +37,13 @@ static bool capability_lookup(const char *name, uint64_t *set)
 	return true;
 }
 
+bool capability_exists(const char *name)
+{
+	uint64_t ignored = 0;
+
+	return capability_lookup(name, &ignored);
+}
+
 int capabilities_from_needs(const struct drpc_policy_needs *const *needs, size_t need_count,
 	struct drpc_problems *problems, uint64_t *ret_set)
 {

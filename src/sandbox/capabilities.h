@@ -20,6 +20,9 @@ static inline uint64_t capability_bit(int capability)
 	return (uint64_t)1 << capability;
 }
 
+/* Whether this kernel has a capability of that name, such as "CAP_NET_ADMIN". */
+bool capability_exists(const char *name);
+
 /* What modules asked for. Returns 0, or -EINVAL with a problem for each name that is no capability.
  */
 int capabilities_from_needs(const struct drpc_policy_needs *const *needs, size_t need_count,

@@ -165,6 +165,19 @@ bool syscalls_is_pinned(int number)
 	return rule != NULL && rule->call.pinned;
 }
 
+/* The number of a name, negative for none. */
+static int number_of(const char *name)
+{
+	int number = seccomp_syscall_resolve_name(name);
+
+	return number < NUMBERS ? number : -1;
+}
+
+bool syscalls_exists(const char *name)
+{
+	return number_of(name) >= 0;
+}
+
 static int needs_open(const struct drpc_policy_needs *const *needs, size_t need_count,
 	struct drpc_problems *problems, bool open[NUMBERS])
 {
@@ -172,9 +185,9 @@ static int needs_open(const struct drpc_policy_needs *const *needs, size_t need_
 
 	for (size_t i = 0; i < need_count; i++) {
 		for (const char *const *name = needs[i]->system_calls; *name != NULL; name++) {
-			int number = seccomp_syscall_resolve_name(*name);
+			int number = number_of(*name);
 
-			if (number >= 0 && number < NUMBERS) {
+			if (number >= 0) {
 				open[number] = true;
 				continue;
 			}

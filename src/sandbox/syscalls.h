@@ -12,6 +12,9 @@
 
 #include <drpc/sandbox.h>
 
+/* Whether this machine has a system call of that name. */
+bool syscalls_exists(const char *name);
+
 /* Returns 0, or -EINVAL with a problem for each name that is no system call of this machine. */
 int syscalls_verify(const struct drpc_policy_needs *const *needs, size_t need_count,
 	struct drpc_problems *problems);

@@ -35,8 +35,12 @@ void channel_scratch_trim(struct channel_scratch *scratch)
 	scratch->spare_capacity = 0;
 }
 
+/* A message that needs most of the spare may have it; what it has is charged like new memory. */
 static void lend_spare(struct channel *channel, struct channel_scratch *scratch)
 {
+	if (scratch->header.total_chunks <= 1 ||
+		scratch->header.total_size < scratch->spare_capacity / 2)
+		return;
 	assembler_lend(&channel->assembler, &scratch->spare, scratch->spare_capacity);
 	if (scratch->spare == NULL)
 		scratch->spare_capacity = 0;
@@ -48,8 +52,7 @@ static int push(struct channel *channel, struct channel_scratch *scratch,
 {
 	int r;
 
-	if (scratch->header.total_chunks > 1)
-		lend_spare(channel, scratch);
+	lend_spare(channel, scratch);
 	r = assembler_push(&channel->assembler, &scratch->header, received->size,
 		received->truncated, data, ret_message);
 	switch (r) {

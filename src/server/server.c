@@ -178,8 +178,7 @@ static int prepare(struct drpc_server *server)
 
 	if (r < 0)
 		return r;
-	service_seal(server->service, &limits, options->max_message_size);
-	r = service_start_modules(server->service);
+	r = service_begin(server->service, &limits, options->max_message_size);
 	if (r < 0)
 		return r;
 	if (service_has_blocking(server->service)) {

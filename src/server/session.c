@@ -430,13 +430,14 @@ static void handle(struct server_session *session, struct message *message)
 /* The memory of a message midway is the uid's. */
 static bool charge_midway(struct server_session *session)
 {
-	size_t arrived = assembler_arrived(&session->channel.assembler);
+	size_t held = assembler_held(&session->channel.assembler);
 
-	if (!quota_take_bytes(quota_of(session), session->user, arrived - session->charged)) {
+	if (held > session->charged &&
+		!quota_take_bytes(quota_of(session), session->user, held - session->charged)) {
 		report(session, DRPC_EVENT_LIMIT, DRPC_STATUS_BUSY, "max-bytes-per-uid");
 		return false;
 	}
-	session->charged = arrived;
+	session->charged = held;
 	return true;
 }
 

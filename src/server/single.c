@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Single: drpc_session, one connection served by the caller's own thread. The same channel and the same
- * service as a server's sessions, with a poll(2) in place of a loop.
+ * Single: drpc_session, one connection served by the caller's own thread. The same channel and the
+ * same service as a server's sessions, with a poll(2) in place of a loop.
  */
 #include <errno.h>
 #include <poll.h>
@@ -34,9 +34,30 @@ struct drpc_session {
 	bool is_sending;
 };
 
-static int set_up(struct drpc_session *session, int fd)
+static void report(
+	struct drpc_session *session, enum drpc_event_kind kind, int32_t status, const char *reason)
+{
+	service_report(session->service, &(struct drpc_event){
+						 .kind = kind,
+						 .peer = &session->channel.peer,
+						 .status = status,
+						 .reason = reason,
+					 });
+}
+
+static int identify(struct drpc_session *session, int fd)
 {
 	enum peer_fault fault;
+	int r = peer_identify(&session->channel.peer, fd, &session->service->system, &fault);
+
+	if (r == -EACCES)
+		report(session, DRPC_EVENT_REFUSE, DRPC_STATUS_PERMISSION_DENIED,
+			peer_fault_text(fault));
+	return r;
+}
+
+static int set_up(struct drpc_session *session, int fd)
+{
 	int on = 1;
 	int r;
 
@@ -45,7 +66,7 @@ static int set_up(struct drpc_session *session, int fd)
 	session->scratch = calloc(1, sizeof(*session->scratch));
 	if (session->scratch == NULL)
 		return -ENOMEM;
-	r = peer_identify(&session->channel.peer, fd, &session->service->system, &fault);
+	r = identify(session, fd);
 	if (r < 0)
 		return r;
 	if (quota_open_session(&session->service->quota, session->channel.peer.uid,
@@ -63,10 +84,11 @@ int drpc_session_new(int fd, struct drpc_service *service, struct drpc_session *
 		return -ENOMEM;
 	session->service = service;
 	session->channel.fd = -1;
-	service_seal(service, &service_default_limits, DRPC_MESSAGE_MAX_BYTES);
-	assembler_init(&session->channel.assembler, service->max_message_size);
 	arena_init(&session->arena);
-	r = set_up(session, fd);
+	r = service_begin(service, &service_default_limits, DRPC_MESSAGE_MAX_BYTES);
+	assembler_init(&session->channel.assembler, service->max_message_size);
+	if (r == 0)
+		r = set_up(session, fd);
 	if (r == 0 && !service_admits(service, &session->channel.peer)) {
 		channel_say(fd, DRPC_STATUS_PERMISSION_DENIED);
 		r = -EACCES;
@@ -145,6 +167,8 @@ static int receive_message(struct drpc_session *session, uint64_t deadline_ns)
 			if (r < 0)
 				return r;
 		} else if (r != CHANNEL_MORE) {
+			if (r == -EPROTO)
+				report(session, DRPC_EVENT_PROTOCOL, 0, why);
 			return r;
 		}
 	}
@@ -156,7 +180,7 @@ static void answer_message(struct drpc_session *session)
 
 	arena_reset(&session->arena, 0);
 	serve(served, session->service, &session->channel.peer, session->user, &session->arena,
-		&session->message, serve_clock_ns());
+		session->channel.fd, &session->message, serve_clock_ns());
 	splitter_init(&session->splitter, session->head,
 		envelope_encode_response(&served->request.response, session->head),
 		served->request.response.body, served->request.response.body_size);

@@ -289,11 +289,11 @@ static void finish(struct drpc_request *request, int result)
 			"the handler returned %d, which means nothing here", result);
 	if (result == 0)
 		result = marshal_output(request);
-	if (result < 0) {
+	if (result < 0 && request->why == NULL)
+		result = drpc_request_fail(
+			request, drpc_error_status(result), "%s", drpc_error_text(result));
+	if (result < 0)
 		respond(request, drpc_error_status(result));
-		if (request->why == NULL)
-			request->why = drpc_error_text(result);
-	}
 	request->response.sequence = request->call.sequence;
 }
 

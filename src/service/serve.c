@@ -49,13 +49,14 @@ static void run_and_wait(struct kept *kept)
 }
 
 void serve(struct served *served, struct drpc_service *service, const struct drpc_peer *peer,
-	struct quota_user *user, struct arena *arena, struct message *message, uint64_t now_ns)
+	struct quota_user *user, struct arena *arena, int socket, struct message *message,
+	uint64_t now_ns)
 {
 	struct drpc_request *request = &served->request;
 	int r;
 
 	served->kept = NULL;
-	request_begin(request, service, peer, user, arena, -1);
+	request_begin(request, service, peer, user, arena, socket);
 	if (!request_judge(request, message->data, message->size, now_ns))
 		return;
 	if (request->method->mode != DRPC_METHOD_LATER) {
@@ -90,11 +91,13 @@ int drpc_service_process(struct drpc_service *service, const struct drpc_peer *p
 	struct arena arena;
 	int r;
 
-	service_seal(service, &service_default_limits, DRPC_MESSAGE_MAX_BYTES);
+	r = service_begin(service, &service_default_limits, DRPC_MESSAGE_MAX_BYTES);
+	if (r < 0)
+		return r;
 	if (quota_open_session(&service->quota, drpc_peer_uid(peer), now_ns, &user) != NULL)
 		return -ENOMEM;
 	arena_init(&arena);
-	serve(&served, service, peer, user, &arena, &message, now_ns);
+	serve(&served, service, peer, user, &arena, -1, &message, now_ns);
 	r = drpc_response_marshal(&served.request.response, ret_bytes, ret_size);
 	served_end(&served);
 	arena_deinit(&arena);

@@ -13,9 +13,10 @@ struct served {
 	struct kept *kept;           /* whose memory the response may be in */
 };
 
-/* The response is good until served_end(). @message stays the caller's unless its buffer becomes NULL. */
+/* The response is good until served_end(). @socket: the peer's, or -1. @message stays the caller's unless its buffer becomes NULL. */
 void serve(struct served *served, struct drpc_service *service, const struct drpc_peer *peer,
-	struct quota_user *user, struct arena *arena, struct message *message, uint64_t now_ns);
+	struct quota_user *user, struct arena *arena, int socket, struct message *message,
+	uint64_t now_ns);
 
 void served_end(struct served *served);
 

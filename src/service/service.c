@@ -24,6 +24,7 @@ int drpc_service_new(struct drpc_service **ret_service)
 		free(service);
 		return r;
 	}
+	service->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	quota_init(&service->quota);
 	service->max_message_size = DRPC_MESSAGE_MAX_BYTES;
 	*ret_service = service;
@@ -36,6 +37,7 @@ void drpc_service_free(struct drpc_service *service)
 		return;
 	service_stop_modules(service);
 	quota_deinit(&service->quota);
+	pthread_mutex_destroy(&service->lock);
 	free(service->modules);
 	free(service);
 }
@@ -187,17 +189,7 @@ void service_report(const struct drpc_service *service, const struct drpc_event 
 		service->on_event(service->event_data, event);
 }
 
-void service_seal(
-	struct drpc_service *service, const struct quota_limits *limits, size_t max_message_size)
-{
-	if (service->is_sealed)
-		return;
-	service->is_sealed = true;
-	service->max_message_size = max_message_size;
-	quota_set_limits(&service->quota, limits, service->count);
-}
-
-int service_start_modules(struct drpc_service *service)
+static int start_modules(struct drpc_service *service)
 {
 	for (size_t i = 0; i < service->count; i++) {
 		struct service_module *m = &service->modules[i];
@@ -212,6 +204,22 @@ int service_start_modules(struct drpc_service *service)
 		m->is_started = true;
 	}
 	return 0;
+}
+
+int service_begin(
+	struct drpc_service *service, const struct quota_limits *limits, size_t max_message_size)
+{
+	int r;
+
+	pthread_mutex_lock(&service->lock);
+	if (!service->is_sealed) {
+		service->is_sealed = true;
+		service->max_message_size = max_message_size;
+		quota_set_limits(&service->quota, limits, service->count);
+	}
+	r = start_modules(service);
+	pthread_mutex_unlock(&service->lock);
+	return r;
 }
 
 void service_stop_modules(struct drpc_service *service)

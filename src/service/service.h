@@ -23,7 +23,8 @@ struct service_module {
 struct drpc_service {
 	struct service_module *modules;
 	size_t count;
-	bool is_sealed; /* in use: modules can no longer be added */
+	pthread_mutex_t lock; /* guards the beginning */
+	bool is_sealed;       /* in use: modules can no longer be added */
 	struct peer_system system;
 	struct quota quota;
 	size_t max_message_size; /* of a response */
@@ -32,15 +33,17 @@ struct drpc_service {
 	bool reports_calls;
 };
 
-/* No more modules; these limits. Before the first peer. */
-void service_seal(
+/*
+ * Use the service: no more modules, these limits, and modules that have a start are started. The first
+ * caller's limits hold. 0, -ENOMEM, or what a module's start said. Any thread, before its first peer.
+ */
+int service_begin(
 	struct drpc_service *service, const struct quota_limits *limits, size_t max_message_size);
 
 /* The limits of a service that runs without a server around it. */
 extern const struct quota_limits service_default_limits;
 
-/* Start the modules that have a start; stop those that were started. Each at most once. */
-int service_start_modules(struct drpc_service *service);
+/* Stop the modules that were started, each once. No call may be under way. */
 void service_stop_modules(struct drpc_service *service);
 
 /* Whether any method of any module blocks. */

@@ -179,9 +179,9 @@ bool assembler_is_midway(const struct assembler *a)
 	return a->next_chunk > 0;
 }
 
-size_t assembler_arrived(const struct assembler *a)
+size_t assembler_held(const struct assembler *a)
 {
-	return a->filled;
+	return a->capacity;
 }
 
 void assembler_lend(struct assembler *a, uint8_t **buffer, size_t capacity)

@@ -55,8 +55,8 @@ int assembler_push(struct assembler *a, const struct packet_header *header, size
 /* Whether a message has begun and is not whole. */
 bool assembler_is_midway(const struct assembler *a);
 
-/* Bytes that have arrived of the message under way. What is held for them is at most twice that and a chunk. */
-size_t assembler_arrived(const struct assembler *a);
+/* Bytes of memory held for the message under way. */
+size_t assembler_held(const struct assembler *a);
 
 /*
  * Lend a buffer of malloc() to the message that the next packet begins, so that memory that is there

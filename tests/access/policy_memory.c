@@ -22,7 +22,7 @@ static const char full[] =
 	      "[allow a]\ncallers = *\nmethods = *\n"
 	      "[allow b]\ncallers = 4\nmethods = 2\n[allow c]\ncallers = 4\nmethods = 2\n"
 	      "[allow e]\ncallers = 4\nmethods = 2\n[allow f]\ncallers = 4\nmethods = 2\n"
-	      "[sandbox]\nsystem-calls = a b c d e\ncapabilities = CAP_X\n"
+	      "[sandbox]\nsystem-calls = open fstat lseek\ncapabilities = CAP_KILL\n"
 	      "read-paths = /a\nwrite-paths = /b\n";
 
 /* Parse with allocation @n failing. Returns whether that many were made. */

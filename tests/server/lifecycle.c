@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -141,11 +142,36 @@ static void test_drpc_server_shutdown_may_be_repeated(void **state)
 	(void)state;
 	house_start();
 	fd = connect_known();
-	assert_int_equal(drpc_server_shutdown(house.server, 0), 0);
+	assert_int_equal(drpc_server_shutdown(house.server, -1), 0);
 	assert_int_equal(drpc_server_shutdown(house.server, -1), 0);
 	assert_true(raw_is_closed(fd));
 	assert_false(is_there());
 	assert_int_equal(lab.stops, 1);
+}
+
+/* -ETIMEDOUT says that calls were cut short: there are none. */
+static void test_drpc_server_shutdown_needs_no_time_for_no_calls(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 30; i++) {
+		int fd, r;
+
+		house_start();
+		fd = connect_known();
+		r = drpc_server_shutdown(house.server, 0);
+		drpc_server_free(take_ptr(house.server));
+		lab_close();
+		close(fd);
+		assert_int_equal(r, 0);
+	}
+}
+
+/* A server that is over says so, instead of a success that serves nobody. */
+static void test_drpc_server_start_refuses_a_server_that_is_over(void **state)
+{
+	(void)state;
+	house_start();
+	assert_int_equal(drpc_server_shutdown(house.server, -1), 0);
 	assert_int_not_equal(drpc_server_start(house.server), 0);
 	assert_false(is_there());
 }
@@ -199,7 +225,7 @@ static void test_drpc_server_shutdown_leaves_the_file_if_told(void **state)
 
 static void *run(void *server)
 {
-	return drpc_server_run(server) == 0 ? server : NULL;
+	return drpc_server_run(server, -1) == 0 ? server : NULL;
 }
 
 static void test_drpc_server_run_returns_after_a_shutdown(void **state)
@@ -219,7 +245,125 @@ static void test_drpc_server_run_returns_after_a_shutdown(void **state)
 	close(fd);
 }
 
-/* In a child, because what is wrong here ends the process. */
+static void test_drpc_server_run_returns_when_time_has_passed(void **state)
+{
+	(void)state;
+	house_open(lab_open_policy);
+	assert_int_equal(drpc_server_run(house.server, 0), -ETIMEDOUT);
+	assert_int_equal(drpc_server_run(house.server, 10), -ETIMEDOUT);
+	assert_int_equal(drpc_server_shutdown(house.server, -1), 0);
+}
+
+static void open_own_loop(void)
+{
+	house.options.threads = 1;
+	house.options.serves_in_run = true;
+	house_open(lab_open_policy);
+	assert_int_equal(drpc_server_prepare(house.server), 0);
+}
+
+static void test_drpc_server_run_serves_on_the_calling_thread(void **state)
+{
+	AUTO_CLOSE int fd = -1;
+
+	(void)state;
+	open_own_loop();
+	fd = raw_connect(house.path);
+	assert_true(raw_call(fd, LAB_ID, LAB_ECHO, 1, "x", 1));
+	assert_int_equal(lab.runs, 0);
+	while (lab.runs == 0)
+		assert_int_equal(drpc_server_run(house.server, 1), -ETIMEDOUT);
+	assert_int_equal(raw_receive_status(fd, 1), DRPC_STATUS_SUCCESS);
+	assert_true(raw_call(fd, LAB_ID, LAB_BLOCKING_ECHO, 2, "x", 1));
+	assert_true(raw_call(fd, LAB_ID, LAB_LATER_BEFORE, 3, "x", 1));
+	while (lab.runs < 3)
+		assert_int_equal(drpc_server_run(house.server, 1), -ETIMEDOUT);
+	/* What is under way is finished by the shutdown, in this thread. */
+	assert_int_equal(drpc_server_shutdown(house.server, -1), 0);
+	assert_int_equal(raw_receive_status(fd, 2), DRPC_STATUS_SUCCESS);
+	assert_int_equal(raw_receive_status(fd, 3), DRPC_STATUS_SUCCESS);
+	assert_true(raw_is_closed(fd));
+}
+
+static void test_drpc_server_interrupt_ends_a_run_now_or_next(void **state)
+{
+	pthread_t thread;
+	void *result;
+	int fd;
+
+	(void)state;
+	open_own_loop();
+	drpc_server_interrupt(house.server);
+	assert_int_equal(drpc_server_run(house.server, -1), 0);
+	assert_int_equal(pthread_create(&thread, NULL, run, house.server), 0);
+	fd = connect_known();
+	drpc_server_interrupt(house.server);
+	pthread_join(thread, &result);
+	assert_non_null(result);
+	assert_int_equal(drpc_server_run(house.server, 0), -ETIMEDOUT);
+	close(fd);
+}
+
+static void test_drpc_server_shutdown_ends_a_run_of_another_thread(void **state)
+{
+	pthread_t thread;
+	void *result;
+	int fd;
+
+	(void)state;
+	open_own_loop();
+	assert_int_equal(pthread_create(&thread, NULL, run, house.server), 0);
+	fd = connect_known();
+	assert_int_equal(drpc_server_shutdown(house.server, -1), 0);
+	pthread_join(thread, &result);
+	assert_non_null(result);
+	assert_true(raw_is_closed(fd));
+	close(fd);
+}
+
+/* Run @function in a child, because what may be wrong there ends the process: how it ended. */
+static int in_child(int (*function)(void))
+{
+	int status;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		/* cmocka would go on with the next test, in the child too. */
+		signal(SIGSEGV, SIG_DFL);
+		signal(SIGBUS, SIG_DFL);
+		alarm(PATIENCE_SECONDS);
+		_exit(function());
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	unlink(house.path);
+	return status;
+}
+
+/* A second SIGTERM may come whenever it likes. */
+static int interrupt_after_the_end(void)
+{
+	struct drpc_server *server;
+
+	house.options.threads = 1;
+	house.options.serves_in_run = true;
+	lab_open(lab_open_policy, false);
+	if (drpc_server_new(lab.service, &house.options, &server) < 0 ||
+		drpc_server_prepare(server) < 0)
+		return 1;
+	drpc_server_shutdown(server, -1);
+	drpc_server_interrupt(server);
+	drpc_server_free(server);
+	lab_close();
+	return 0;
+}
+
+static void test_drpc_server_interrupt_may_come_after_the_end(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(interrupt_after_the_end), 0);
+}
+
 static int run_and_shut_down(void)
 {
 	for (int i = 0; i < 200; i++) {
@@ -241,18 +385,8 @@ static int run_and_shut_down(void)
 
 static void test_drpc_server_run_may_meet_a_shutdown(void **state)
 {
-	int status;
-	pid_t child = fork();
-
 	(void)state;
-	assert_true(child >= 0);
-	if (child == 0) {
-		alarm(PATIENCE_SECONDS);
-		_exit(run_and_shut_down());
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	unlink(house.path);
-	assert_int_equal(status, 0);
+	assert_int_equal(in_child(run_and_shut_down), 0);
 }
 
 static int failing_start(void **ret_data)
@@ -499,11 +633,11 @@ static void test_drpc_server_shutdown_waits_for_the_thread_that_answers(void **s
 	assert_int_equal(pthread_create(&thread, NULL, answer_gated, lab_take(0)), 0);
 	write_gate_wait(); /* it is about to wake the loop */
 	house_end_start(&end, -1);
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	clock_gettime(CLOCK_REALTIME, &deadline);
 	deadline.tv_nsec += 300000000;
 	deadline.tv_sec += deadline.tv_nsec / 1000000000;
 	deadline.tv_nsec %= 1000000000;
-	ended_early = sem_clockwait(&end.done, CLOCK_MONOTONIC, &deadline) == 0;
+	ended_early = sem_timedwait(&end.done, &deadline) == 0;
 	write_gate_open(ended_early);
 	pthread_join(thread, NULL);
 	house_end_wait(&end);
@@ -520,11 +654,18 @@ int lifecycle_tests(void)
 		TEST(test_drpc_server_prepare_starts_modules_and_accepts_nobody),
 		TEST(test_drpc_server_free_ends_what_was_only_prepared),
 		TEST(test_drpc_server_shutdown_may_be_repeated),
+		TEST(test_drpc_server_shutdown_needs_no_time_for_no_calls),
+		TEST(test_drpc_server_start_refuses_a_server_that_is_over),
 		TEST(test_drpc_server_shutdown_before_a_start_is_final),
 		TEST(test_drpc_server_free_takes_back_what_was_bound_late),
 		TEST(test_drpc_server_start_tells_a_socket_in_use),
 		TEST(test_drpc_server_shutdown_leaves_the_file_if_told),
 		TEST(test_drpc_server_run_returns_after_a_shutdown),
+		TEST(test_drpc_server_run_returns_when_time_has_passed),
+		TEST(test_drpc_server_run_serves_on_the_calling_thread),
+		TEST(test_drpc_server_interrupt_ends_a_run_now_or_next),
+		TEST(test_drpc_server_shutdown_ends_a_run_of_another_thread),
+		TEST(test_drpc_server_interrupt_may_come_after_the_end),
 		TEST(test_drpc_server_run_may_meet_a_shutdown),
 		TEST(test_drpc_server_start_ends_when_a_module_does_not_start),
 		TEST(test_drpc_server_register_is_over_after_the_start),

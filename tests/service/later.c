@@ -23,7 +23,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	lab_open(lab_open_policy, false);
-	service_seal(lab.service, &service_default_limits, DRPC_MESSAGE_MAX_BYTES);
+	service_begin(lab.service, &service_default_limits, DRPC_MESSAGE_MAX_BYTES);
 	owner.answers = 0;
 	arena_init(&owner.arena);
 	if (drpc_peer_new(1000, 1000, NULL, 0, &owner.peer) < 0)

@@ -296,7 +296,7 @@ static void test_drpc_service_process_answers_an_output_that_is_too_large(void *
 static void test_drpc_service_process_sends_an_output_up_to_the_limit(void **state)
 {
 	(void)state;
-	service_seal(lab.service, &service_default_limits, 4096);
+	service_begin(lab.service, &service_default_limits, 4096);
 	process(LAB_BIG, "4048", 4);
 	assert_int_equal(response.status, DRPC_STATUS_SUCCESS);
 	assert_int_equal(response.body_size, 4048);
@@ -500,7 +500,7 @@ static void test_drpc_service_process_enforces_max_bytes_per_uid(void **state)
 
 	(void)state;
 	limits.max_bytes_per_uid = 64 * 1024;
-	service_seal(lab.service, &limits, DRPC_MESSAGE_MAX_BYTES);
+	service_begin(lab.service, &limits, DRPC_MESSAGE_MAX_BYTES);
 	body = calloc(1, 64 * 1024);
 	assert_non_null(body);
 	process(LAB_LATER_INSIDE, body, 60 * 1024);

@@ -230,16 +230,19 @@ static void test_drpc_service_free_takes_null(void **state)
 	drpc_service_free(NULL);
 }
 
-/* Fails to start when told to; counts. */
-static int started, stopped, start_result;
+static int started, stopped;
 
 static int start_module(void **ret_data)
 {
-	if (start_result == 0) {
-		started++;
-		*ret_data = &started;
-	}
-	return start_result;
+	started++;
+	*ret_data = &started;
+	return 0;
+}
+
+static int fail_to_start(void **ret_data)
+{
+	(void)ret_data;
+	return -ENODEV;
 }
 
 static void stop_module(void *module_data)
@@ -248,25 +251,52 @@ static void stop_module(void *module_data)
 	stopped++;
 }
 
-static void test_service_start_modules_starts_once_and_stops_what_it_started(void **state)
+static void register_module(const struct drpc_module *module)
+{
+	assert_int_equal(drpc_service_register(service, module, NULL, NULL), 0);
+}
+
+static int begin(void)
+{
+	return service_begin(service, &service_default_limits, DRPC_MESSAGE_MAX_BYTES);
+}
+
+static void test_service_begin_starts_and_stops_each_module_once(void **state)
 {
 	struct drpc_module first = good, second = good;
 
 	(void)state;
-	first.start = second.start = start_module;
+	started = stopped = 0;
+	first.start = start_module;
+	first.stop = stop_module;
+	second.id = 41;
+	second.name = "second";
+	register_module(&first);
+	register_module(&second);
+	assert_int_equal(begin(), 0);
+	assert_int_equal(begin(), 0);
+	assert_int_equal(started, 1);
+	service_stop_modules(service);
+	service_stop_modules(service);
+	assert_int_equal(stopped, 1);
+}
+
+static void test_service_begin_stops_only_what_it_started(void **state)
+{
+	struct drpc_module first = good, second = good;
+
+	(void)state;
+	started = stopped = 0;
+	first.start = start_module;
+	second.start = fail_to_start;
 	first.stop = second.stop = stop_module;
 	second.id = 41;
 	second.name = "second";
-	assert_int_equal(drpc_service_register(service, &first, NULL, NULL), 0);
-	started = stopped = 0;
-	start_result = 0;
-	assert_int_equal(service_start_modules(service), 0);
-	assert_int_equal(service_start_modules(service), 0);
+	register_module(&first);
+	register_module(&second);
+	assert_int_equal(begin(), -ENODEV);
+	assert_int_equal(begin(), -ENODEV);
 	assert_int_equal(started, 1);
-	assert_int_equal(drpc_service_register(service, &second, NULL, NULL), 0);
-	start_result = -ENODEV;
-	assert_int_equal(service_start_modules(service), -ENODEV);
-	service_stop_modules(service);
 	service_stop_modules(service);
 	assert_int_equal(stopped, 1);
 }
@@ -285,7 +315,8 @@ int register_tests(void)
 		TEST(test_drpc_service_register_can_be_tried_again),
 		TEST(test_drpc_service_register_is_over_once_the_service_is_used),
 		TEST(test_drpc_service_free_takes_null),
-		TEST(test_service_start_modules_starts_once_and_stops_what_it_started),
+		TEST(test_service_begin_starts_and_stops_each_module_once),
+		TEST(test_service_begin_stops_only_what_it_started),
 	};
 
 	return cmocka_run_group_tests_name("register", tests, NULL, NULL);

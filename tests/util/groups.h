@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 
+int arena_tests(void);
 int ini_tests(void);
+int log_tests(void);
 int problems_tests(void);
 int trusted_file_tests(void);
 
