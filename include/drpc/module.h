@@ -140,7 +140,8 @@ bool drpc_request_is_cancelled(const struct drpc_request *request);
 
 /**
  * drpc_request_on_cancel - be told when the client goes away, for a LATER method
- * @function: runs on the loop, at most once, never after drpc_request_answer(); it may answer
+ * @function: runs on the loop, at most once, never after drpc_request_answer(); it may answer. It must not
+ *            take a lock under which another thread answers: each would wait for the other
  *
  * In the handler, before it returns. Returns 0, or -EINVAL: not a LATER method.
  */

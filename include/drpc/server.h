@@ -68,6 +68,7 @@ int drpc_server_register(struct drpc_server *server, const struct drpc_module *m
  * Returns 0, or
  *   -EADDRINUSE  another process listens there: see drpc_fault_socket_in_use()
  *   -ENOTSOCK    there is a file at the path that is not a socket; it is left alone
+ *   -ESHUTDOWN   the server was shut down (the caller); so do the functions below
  *   or what socket(2), bind(2), listen(2) say.
  */
 int drpc_server_bind(struct drpc_server *server);
@@ -76,6 +77,7 @@ int drpc_server_bind(struct drpc_server *server);
  * drpc_server_prepare - bind if that is not done, start modules and threads; accept nobody yet
  *
  * Returns 0, what drpc_server_bind() or a module's start says, or -EAGAIN: no more threads (the system).
+ * After a failure the server is as after drpc_server_shutdown().
  */
 int drpc_server_prepare(struct drpc_server *server);
 
@@ -110,7 +112,7 @@ void drpc_server_interrupt(struct drpc_server *server);
  * @timeout_ms: how long calls may take to finish; then they are cancelled. -1 waits for ever
  *
  * Removes the socket's file, unless told to leave it, if it is still this server's.
- * Returns 0, or -ETIMEDOUT: some calls were cut short; if their handlers have not returned even now,
+ * Returns 0, or -ETIMEDOUT: some calls were cut short, or their answers were not read in time; if their handlers have not returned even now,
  * their threads are still running, and the server must not be freed: exit. Not from a handler.
  */
 int drpc_server_shutdown(struct drpc_server *server, int timeout_ms);

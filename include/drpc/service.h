@@ -61,7 +61,8 @@ void drpc_service_on_event(struct drpc_service *service, drpc_event_fn *function
  * @ret_bytes: the caller frees it with free(); untouched on failure
  *
  * Waits for the handler, whatever its method's mode. Every refusal is a Response. The first call of all
- * starts the modules. Returns 0, -ENOMEM, or what a module's start said. Any thread.
+ * starts the modules. Returns 0, -ENOMEM, -EUSERS: max-sessions or max-sessions-per-uid, -EMSGSIZE: the
+ * response is above DRPC_MESSAGE_MAX_BYTES, or what a module's start said. Any thread.
  */
 int drpc_service_process(struct drpc_service *service, const struct drpc_peer *peer,
 	const uint8_t *bytes, size_t size, uint8_t **ret_bytes, size_t *ret_size);

@@ -23,7 +23,7 @@ struct drpc_session;
  * @ret_session: the caller frees it with drpc_session_free(); untouched on failure
  *
  * The first session of all starts the service's modules. Returns 0, -EACCES: the peer is refused whatever
- * the policy, or a stranger to it (the peer), -ENOMEM, or what setsockopt(2) or a module's start said.
+ * the policy, or a stranger to it (the peer), -EUSERS: it has too many sessions, -ENOMEM, or what setsockopt(2) or a module's start said.
  */
 int drpc_session_new(int fd, struct drpc_service *service, struct drpc_session **ret_session);
 

@@ -160,9 +160,8 @@ static void accept_failed(struct loop *loop, int error)
 {
 	listener_pause(loop);
 	loop->accept_again_ns = loop->now_ns + PAUSE_NS;
-	if (!loop->accept_failing)
+	if (!atomic_exchange(&loop->server->is_paused, true))
 		report(loop, DRPC_EVENT_PAUSE, strerror(error));
-	loop->accept_failing = true;
 }
 
 void listener_ready(struct source *source, uint32_t events)
@@ -179,9 +178,8 @@ void listener_ready(struct source *source, uint32_t events)
 			accept_failed(loop, errno);
 		return;
 	}
-	if (loop->accept_failing) {
-		loop->accept_failing = false;
+	if (atomic_load(&loop->server->is_paused) &&
+		atomic_exchange(&loop->server->is_paused, false))
 		report(loop, DRPC_EVENT_RESUME, "accepting again");
-	}
 	session_open(loop, fd);
 }

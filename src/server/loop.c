@@ -3,6 +3,7 @@
 #include "server/loop.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -106,6 +107,7 @@ static uint64_t first_deadline(const struct deadline_list *list)
 static int time_to_wait(const struct loop *loop, uint64_t until_ns)
 {
 	uint64_t soonest_ns = until_ns;
+	uint64_t wait_ms;
 
 	earliest(&soonest_ns, first_deadline(&loop->receiving));
 	earliest(&soonest_ns, first_deadline(&loop->sending));
@@ -116,7 +118,8 @@ static int time_to_wait(const struct loop *loop, uint64_t until_ns)
 		return -1;
 	if (soonest_ns <= loop->now_ns)
 		return 0;
-	return (int)((soonest_ns - loop->now_ns + NS_PER_MS - 1) / NS_PER_MS);
+	wait_ms = (soonest_ns - loop->now_ns + NS_PER_MS - 1) / NS_PER_MS;
+	return wait_ms < INT_MAX ? (int)wait_ms : INT_MAX;
 }
 
 void loop_wake(struct loop *loop)
@@ -128,17 +131,15 @@ void loop_wake(struct loop *loop)
 		return;
 }
 
+/* Wakes under the lock: once the loop has the answer it may end, and be gone when the lock is free. */
 void loop_take_answer(struct loop *loop, struct kept *kept)
 {
-	bool was_empty;
-
 	pthread_mutex_lock(&loop->lock);
-	was_empty = loop->answered == NULL;
+	if (loop->answered == NULL)
+		loop_wake(loop);
 	kept->next = loop->answered;
 	loop->answered = kept;
 	pthread_mutex_unlock(&loop->lock);
-	if (was_empty)
-		loop_wake(loop);
 }
 
 /* The answers in the order in which they came. */
@@ -177,7 +178,8 @@ static void woken(struct source *source, uint32_t events)
 		answered = kept->next;
 		session_take_answer(kept->owner, kept);
 	}
-	if (atomic_load(&loop->may_accept) && !atomic_load(&loop->is_stopping))
+	if (atomic_load(&loop->may_accept) && !atomic_load(&loop->is_stopping) &&
+		loop->accept_again_ns == 0)
 		listener_resume(loop);
 }
 
@@ -197,7 +199,7 @@ static void free_closed(struct loop *loop)
 	}
 }
 
-/* Close what has nothing under way, or everything if it may wait no longer. */
+/* Close what has nothing under way, or everything if it may wait no longer; the rest is not read. */
 static void wind_down(struct loop *loop)
 {
 	bool is_cut = atomic_load(&loop->is_cut);
@@ -208,8 +210,12 @@ static void wind_down(struct loop *loop)
 	while (session != NULL) {
 		struct server_session *next = session->next;
 
+		if (is_cut && session_is_busy(session))
+			atomic_store(&loop->server->has_cut, true);
 		if (is_cut || !session_is_busy(session))
 			session_close(session);
+		else
+			session_update_events(session);
 		session = next;
 	}
 }
@@ -280,6 +286,7 @@ int loop_init(struct loop *loop, struct drpc_server *server)
 void loop_deinit(struct loop *loop)
 {
 	cleanup_close(&loop->wake);
+	loop->wake = -1;
 	cleanup_close(&loop->epoll);
 	if (loop->scratch != NULL)
 		channel_scratch_trim(loop->scratch);

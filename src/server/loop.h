@@ -47,7 +47,6 @@ struct loop {
 	struct source accept_source;
 	uint64_t now_ns;          /* CLOCK_MONOTONIC, of this batch */
 	uint64_t accept_again_ns; /* 0: accepting; else: when to try again */
-	bool accept_failing;      /* paused, and nothing was accepted since */
 	bool accept_open;         /* the listener is in the epoll set */
 
 	struct channel_scratch *scratch;

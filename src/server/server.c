@@ -99,6 +99,7 @@ int drpc_server_new(struct drpc_service *service, const struct drpc_server_optio
 	server->options = with_defaults(*options);
 	server->options.path = server->path;
 	server->listener = -1;
+	server->life = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	server->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	server->changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	workers_init(&server->workers);
@@ -112,12 +113,35 @@ int drpc_server_register(struct drpc_server *server, const struct drpc_module *m
 	return drpc_service_register(server->service, module, policy, problems);
 }
 
-int drpc_server_bind(struct drpc_server *server)
+static bool is_over(struct drpc_server *server)
 {
+	bool over;
+
+	pthread_mutex_lock(&server->lock);
+	over = server->is_over;
+	pthread_mutex_unlock(&server->lock);
+	return over;
+}
+
+/* The functions named ..._living have server->life. */
+static int bind_living(struct drpc_server *server)
+{
+	if (is_over(server))
+		return -ESHUTDOWN;
 	if (server->listener >= 0)
 		return 0;
 	return listener_bind(
 		server->path, server->options.mode, &server->listener, &server->inode);
+}
+
+int drpc_server_bind(struct drpc_server *server)
+{
+	int r;
+
+	pthread_mutex_lock(&server->life);
+	r = bind_living(server);
+	pthread_mutex_unlock(&server->life);
+	return r;
 }
 
 const char *drpc_fault_socket_in_use(const char *path, char *text, size_t size)
@@ -166,6 +190,8 @@ static int start_loops(struct drpc_server *server)
 	return 0;
 }
 
+static int shutdown_living(struct drpc_server *server, int timeout_ms);
+
 static int prepare(struct drpc_server *server)
 {
 	const struct drpc_server_options *options = &server->options;
@@ -174,10 +200,12 @@ static int prepare(struct drpc_server *server)
 		.max_sessions_per_uid = options->max_sessions_per_uid,
 		.max_bytes_per_uid = options->max_bytes_per_uid,
 	};
-	int r = drpc_server_bind(server);
+	int r = bind_living(server);
 
 	if (r < 0)
 		return r;
+	service_enter(server->service);
+	server->is_entered = true;
 	r = service_begin(server->service, &limits, options->max_message_size);
 	if (r < 0)
 		return r;
@@ -189,34 +217,49 @@ static int prepare(struct drpc_server *server)
 	return start_loops(server);
 }
 
+static int prepare_living(struct drpc_server *server)
+{
+	int r;
+
+	if (is_over(server))
+		return -ESHUTDOWN;
+	if (server->is_prepared)
+		return 0;
+	r = prepare(server);
+	if (r < 0)
+		shutdown_living(server, -1);
+	server->is_prepared = r == 0;
+	return r;
+}
+
 int drpc_server_prepare(struct drpc_server *server)
 {
 	int r;
 
-	if (server->is_prepared)
-		return 0;
-	if (server->is_over)
-		return -EINVAL;
-	r = prepare(server);
-	if (r < 0) {
-		drpc_server_shutdown(server, -1);
-		return r;
-	}
-	server->is_prepared = true;
-	return 0;
+	pthread_mutex_lock(&server->life);
+	r = prepare_living(server);
+	pthread_mutex_unlock(&server->life);
+	return r;
 }
 
-int drpc_server_start(struct drpc_server *server)
+static void accept_callers(struct drpc_server *server)
 {
-	int r = drpc_server_prepare(server);
-
-	if (r < 0)
-		return r;
 	for (unsigned i = 0; i < server->loop_count; i++) {
 		atomic_store(&server->loops[i].may_accept, true);
 		loop_wake(&server->loops[i]);
 	}
-	return 0;
+}
+
+int drpc_server_start(struct drpc_server *server)
+{
+	int r;
+
+	pthread_mutex_lock(&server->life);
+	r = prepare_living(server);
+	if (r == 0)
+		accept_callers(server);
+	pthread_mutex_unlock(&server->life);
+	return r;
 }
 
 /* The loop that has no thread of its own. */
@@ -300,7 +343,7 @@ int drpc_server_run(struct drpc_server *server, int timeout_ms)
 	int r = drpc_server_start(server);
 
 	if (r < 0)
-		return r;
+		return r == -ESHUTDOWN ? 0 : r;
 	if (take_own_loop(server)) {
 		r = serve_own_loop(server, deadline_ns, true);
 		give_own_loop(server, r == 0);
@@ -316,7 +359,8 @@ int drpc_server_run(struct drpc_server *server, int timeout_ms)
 void drpc_server_interrupt(struct drpc_server *server)
 {
 	atomic_store(&server->is_interrupted, true);
-	loop_wake(&server->loops[0]);
+	if (server->loops != NULL)
+		loop_wake(&server->loops[0]);
 }
 
 /* The end. */
@@ -360,8 +404,6 @@ static void close_listener(struct drpc_server *server)
 	if (server->listener < 0)
 		return;
 	close(take_fd(&server->listener));
-	if (!server->options.leaves_socket)
-		listener_unlink(server->path, server->inode);
 }
 
 static void join_threads(struct drpc_server *server)
@@ -372,7 +414,6 @@ static void join_threads(struct drpc_server *server)
 	workers_stop(&server->workers);
 	for (unsigned i = 0; i < server->loop_count; i++)
 		loop_deinit(&server->loops[i]);
-	free(take_ptr(server->loops));
 	server->loop_count = 0;
 }
 
@@ -384,13 +425,25 @@ static void say_over(struct drpc_server *server)
 	pthread_mutex_unlock(&server->lock);
 }
 
-int drpc_server_shutdown(struct drpc_server *server, int timeout_ms)
+/* First of all, so that nobody comes to wait for a server that takes no more calls. */
+static void remove_socket(struct drpc_server *server)
 {
-	bool in_time;
+	if (server->listener >= 0 && !server->options.leaves_socket)
+		listener_unlink(server->path, server->inode);
+}
 
+static void leave_service(struct drpc_server *server)
+{
+	if (server->is_entered)
+		service_leave(server->service);
+	server->is_entered = false;
+}
+
+static int shutdown_living(struct drpc_server *server, int timeout_ms)
+{
+	remove_socket(server);
 	tell_loops(server, false);
-	in_time = wait_for_loops(server, deadline_after(timeout_ms));
-	if (!in_time) {
+	if (!wait_for_loops(server, deadline_after(timeout_ms))) {
 		tell_loops(server, true);
 		if (!wait_for_loops(server, deadline_after(CUT_GRACE_MS))) {
 			say_over(server);
@@ -399,19 +452,30 @@ int drpc_server_shutdown(struct drpc_server *server, int timeout_ms)
 	}
 	join_threads(server);
 	close_listener(server);
-	service_stop_modules(server->service);
+	leave_service(server);
 	say_over(server);
-	return in_time ? 0 : -ETIMEDOUT;
+	return atomic_load(&server->has_cut) ? -ETIMEDOUT : 0;
+}
+
+int drpc_server_shutdown(struct drpc_server *server, int timeout_ms)
+{
+	int r;
+
+	pthread_mutex_lock(&server->life);
+	r = shutdown_living(server, timeout_ms);
+	pthread_mutex_unlock(&server->life);
+	return r;
 }
 
 void drpc_server_free(struct drpc_server *server)
 {
 	if (server == NULL)
 		return;
-	if (!server->is_over)
-		drpc_server_shutdown(server, -1);
+	drpc_server_shutdown(server, -1);
+	pthread_mutex_destroy(&server->life);
 	pthread_mutex_destroy(&server->lock);
 	pthread_cond_destroy(&server->changed);
+	free(server->loops);
 	free(server->path);
 	free(server);
 }

@@ -48,7 +48,7 @@ static uint32_t events_wanted(const struct server_session *session)
 	return atomic_load(&session->loop->is_stopping) ? 0 : EPOLLIN;
 }
 
-static void update_events(struct server_session *session)
+void session_update_events(struct server_session *session)
 {
 	uint32_t events = events_wanted(session);
 
@@ -87,7 +87,7 @@ static void leave(struct server_session *session, enum drpc_status status)
 	channel_say(session->channel.fd, status);
 	session->is_leaving = true;
 	loop_expect(session->loop, &session->loop->leaving, session);
-	update_events(session);
+	session_update_events(session);
 }
 
 /* Refused before there is a session. */
@@ -184,7 +184,7 @@ static void queue_outgoing(struct server_session *session, struct outgoing *outg
 		session->outgoing_last->next = outgoing;
 	}
 	session->outgoing_last = outgoing;
-	update_events(session);
+	session_update_events(session);
 }
 
 /* The part of a call that a response may point into, besides the arena: where it lay as it came in. */
@@ -302,7 +302,7 @@ static void write_on(struct server_session *session)
 	loop_expect_no_more(session);
 	if (assembler_is_midway(&session->channel.assembler))
 		loop_expect(session->loop, &session->loop->receiving, session);
-	update_events(session);
+	session_update_events(session);
 }
 
 /* A whole message: judge it, run it now or keep it for later, respond. */
@@ -352,7 +352,7 @@ void session_take_answer(struct server_session *session, struct kept *kept)
 	if (r < 0)
 		session_close(session);
 	else
-		update_events(session);
+		session_update_events(session);
 }
 
 /* Give a kept request to whoever runs it. */
@@ -422,7 +422,7 @@ static void handle(struct server_session *session, struct message *message)
 		respond_now(session, &request, &memory);
 	quota_give_bytes(session->user, memory.charged);
 	loop_keep_buffer(loop, memory.buffer, memory.capacity);
-	update_events(session);
+	session_update_events(session);
 }
 
 /* Reading: packets until a message is whole, or the others' turn has come. */

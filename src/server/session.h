@@ -64,6 +64,9 @@ void session_take_answer(struct server_session *session, struct kept *kept);
 /* Close, cancel what is under way. It is freed after the batch, once all its calls have come back. */
 void session_close(struct server_session *session);
 
+/* Watch for what the session waits for now; a loop that is stopping reads no more calls. */
+void session_update_events(struct server_session *session);
+
 /* Whether a call is under way or a response is going out. */
 bool session_is_busy(const struct server_session *session);
 

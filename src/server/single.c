@@ -69,10 +69,8 @@ static int set_up(struct drpc_session *session, int fd)
 	r = identify(session, fd);
 	if (r < 0)
 		return r;
-	if (quota_open_session(&session->service->quota, session->channel.peer.uid,
-		    serve_clock_ns(), &session->user) != NULL)
-		return -ENOMEM;
-	return 0;
+	return quota_error(quota_open_session(&session->service->quota, session->channel.peer.uid,
+		serve_clock_ns(), &session->user));
 }
 
 int drpc_session_new(int fd, struct drpc_service *service, struct drpc_session **ret_session)
@@ -85,7 +83,7 @@ int drpc_session_new(int fd, struct drpc_service *service, struct drpc_session *
 	session->service = service;
 	session->channel.fd = -1;
 	arena_init(&session->arena);
-	r = service_begin(service, &service_default_limits, DRPC_MESSAGE_MAX_BYTES);
+	r = service_begin(service, NULL, 0);
 	assembler_init(&session->channel.assembler, service->max_message_size);
 	if (r == 0)
 		r = set_up(session, fd);

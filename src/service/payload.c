@@ -127,9 +127,12 @@ int payload_unpack(const ProtobufCMessageDescriptor *type, const uint8_t *data, 
 	ProtobufCMessage *message;
 	int r;
 
-	r = check_depth(type, (struct cursor){ data, data + size }, PAYLOAD_MAX_DEPTH);
-	if (r < 0)
-		return r;
+	/* An empty body has no address to add to. */
+	if (size > 0) {
+		r = check_depth(type, (struct cursor){ data, data + size }, PAYLOAD_MAX_DEPTH);
+		if (r < 0)
+			return r;
+	}
 	arena_set_budget(arena, PAYLOAD_BUDGET_FLOOR + PAYLOAD_BUDGET_FACTOR * size);
 	message = protobuf_c_message_unpack(type, &allocator, size, data);
 	if (message == NULL) {

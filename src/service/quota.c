@@ -3,13 +3,16 @@
 #include "service/quota.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SECOND_NS UINT64_C(1000000000)
 
-void quota_init(struct quota *quota)
+void quota_init(struct quota *quota, const struct quota_limits *limits)
 {
 	*quota = (struct quota){ .lock = PTHREAD_MUTEX_INITIALIZER };
+	quota_set_limits(quota, limits);
 }
 
 void quota_deinit(struct quota *quota)
@@ -28,10 +31,27 @@ void quota_deinit(struct quota *quota)
 	pthread_mutex_destroy(&quota->lock);
 }
 
-void quota_set_limits(struct quota *quota, const struct quota_limits *limits, size_t modules)
+int quota_error(quota_refusal refusal)
 {
-	quota->limits = *limits;
+	if (refusal == NULL)
+		return 0;
+	return strcmp(refusal, QUOTA_OUT_OF_MEMORY) == 0 ? -ENOMEM : -EUSERS;
+}
+
+void quota_set_modules(struct quota *quota, size_t modules)
+{
+	pthread_mutex_lock(&quota->lock);
 	quota->modules = modules;
+	pthread_mutex_unlock(&quota->lock);
+}
+
+void quota_set_limits(struct quota *quota, const struct quota_limits *limits)
+{
+	pthread_mutex_lock(&quota->lock);
+	quota->max_sessions = limits->max_sessions;
+	quota->max_sessions_per_uid = limits->max_sessions_per_uid;
+	atomic_store(&quota->max_bytes_per_uid, limits->max_bytes_per_uid);
+	pthread_mutex_unlock(&quota->lock);
 }
 
 /* A user without sessions is kept for a second, so that reconnecting does not reset its rate. */
@@ -81,13 +101,13 @@ static uint32_t root_reserve(uint32_t max_sessions)
 
 static quota_refusal refuse_session(const struct quota *quota, const struct quota_user *user)
 {
-	uint32_t open_to_user = quota->limits.max_sessions;
+	uint32_t open_to_user = quota->max_sessions;
 
 	if (user->uid != 0)
 		open_to_user -= root_reserve(open_to_user);
 	if (quota->sessions >= open_to_user)
 		return "max-sessions";
-	if (user->sessions >= quota->limits.max_sessions_per_uid)
+	if (user->sessions >= quota->max_sessions_per_uid)
 		return "max-sessions-per-uid";
 	return NULL;
 }
@@ -143,16 +163,19 @@ quota_refusal quota_begin_call(struct quota_user *user, size_t module,
 {
 	struct quota_calls *calls = &user->calls[module];
 
-	if (limits->calls_per_second != 0 && !is_in_rate(calls, limits->calls_per_second, now_ns))
-		return "calls-per-second";
-	if (limits->concurrent_calls == 0)
-		return NULL;
-	if (atomic_fetch_add(&calls->under_way, 1) >= limits->concurrent_calls) {
+	bool is_counted = limits->concurrent_calls != 0;
+	quota_refusal refusal = NULL;
+
+	if (is_counted && atomic_fetch_add(&calls->under_way, 1) >= limits->concurrent_calls)
+		refusal = "concurrent-calls";
+	else if (limits->calls_per_second != 0 &&
+		 !is_in_rate(calls, limits->calls_per_second, now_ns))
+		refusal = "calls-per-second";
+	if (refusal == NULL)
+		*ret_is_counted = is_counted;
+	else if (is_counted)
 		quota_end_call(user, module);
-		return "concurrent-calls";
-	}
-	*ret_is_counted = true;
-	return NULL;
+	return refusal;
 }
 
 void quota_end_call(struct quota_user *user, size_t module)
@@ -167,7 +190,7 @@ bool quota_take_bytes(struct quota *quota, struct quota_user *user, size_t bytes
 {
 	uint64_t before = atomic_fetch_add(&user->bytes, bytes);
 
-	if (before + bytes <= quota->limits.max_bytes_per_uid)
+	if (before + bytes <= atomic_load(&quota->max_bytes_per_uid))
 		return true;
 	quota_give_bytes(user, bytes);
 	return false;

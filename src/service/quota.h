@@ -43,8 +43,10 @@ struct quota_user {
 #define QUOTA_BUCKETS 256
 
 struct quota {
-	pthread_mutex_t lock;
-	struct quota_limits limits;
+	pthread_mutex_t lock; /* guards all but the first of what follows */
+	_Atomic uint64_t max_bytes_per_uid;
+	uint32_t max_sessions;
+	uint32_t max_sessions_per_uid;
 	size_t modules;
 	uint32_t sessions;
 	struct quota_user *buckets[QUOTA_BUCKETS];
@@ -55,11 +57,17 @@ typedef const char *quota_refusal;
 
 #define QUOTA_OUT_OF_MEMORY "out of memory"
 
-void quota_init(struct quota *quota);
+/* The same as an errno. */
+int quota_error(quota_refusal refusal);
+
+void quota_init(struct quota *quota, const struct quota_limits *limits);
 void quota_deinit(struct quota *quota);
 
-/* Before the first session: the limits, and how many modules the service has. */
-void quota_set_limits(struct quota *quota, const struct quota_limits *limits, size_t modules);
+/* How many modules the service has. Before the first session. */
+void quota_set_modules(struct quota *quota, size_t modules);
+
+/* Other limits, for what is taken from now on. */
+void quota_set_limits(struct quota *quota, const struct quota_limits *limits);
 
 /* A session of @uid opens: *ret_user is to be given back with quota_close_session(). */
 quota_refusal quota_open_session(

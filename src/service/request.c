@@ -292,6 +292,8 @@ static void finish(struct drpc_request *request, int result)
 	if (result < 0 && request->why == NULL)
 		result = drpc_request_fail(
 			request, drpc_error_status(result), "%s", drpc_error_text(result));
+	if (result == DRPC_FAILURE(DRPC_STATUS_SUCCESS)) /* says two things at once */
+		result = DRPC_FAILURE(DRPC_STATUS_FAILURE);
 	if (result < 0)
 		respond(request, drpc_error_status(result));
 	request->response.sequence = request->call.sequence;
@@ -443,7 +445,11 @@ int drpc_request_on_cancel(struct drpc_request *request,
 
 	if (kept == NULL || request->method->mode != DRPC_METHOD_LATER)
 		return -EINVAL;
-	kept->on_cancel = function;
-	kept->cancel_data = data;
+	pthread_mutex_lock(&kept->lock);
+	if (!kept->is_answered) {
+		kept->on_cancel = function;
+		kept->cancel_data = data;
+	}
+	pthread_mutex_unlock(&kept->lock);
 	return 0;
 }

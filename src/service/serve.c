@@ -91,11 +91,12 @@ int drpc_service_process(struct drpc_service *service, const struct drpc_peer *p
 	struct arena arena;
 	int r;
 
-	r = service_begin(service, &service_default_limits, DRPC_MESSAGE_MAX_BYTES);
+	r = service_begin(service, NULL, 0);
 	if (r < 0)
 		return r;
-	if (quota_open_session(&service->quota, drpc_peer_uid(peer), now_ns, &user) != NULL)
-		return -ENOMEM;
+	r = quota_error(quota_open_session(&service->quota, drpc_peer_uid(peer), now_ns, &user));
+	if (r < 0)
+		return r;
 	arena_init(&arena);
 	serve(&served, service, peer, user, &arena, -1, &message, now_ns);
 	r = drpc_response_marshal(&served.request.response, ret_bytes, ret_size);

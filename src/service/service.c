@@ -25,7 +25,7 @@ int drpc_service_new(struct drpc_service **ret_service)
 		return r;
 	}
 	service->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-	quota_init(&service->quota);
+	quota_init(&service->quota, &service_default_limits);
 	service->max_message_size = DRPC_MESSAGE_MAX_BYTES;
 	*ret_service = service;
 	return 0;
@@ -214,12 +214,30 @@ int service_begin(
 	pthread_mutex_lock(&service->lock);
 	if (!service->is_sealed) {
 		service->is_sealed = true;
-		service->max_message_size = max_message_size;
-		quota_set_limits(&service->quota, limits, service->count);
+		quota_set_modules(&service->quota, service->count);
+	}
+	if (limits != NULL) {
+		quota_set_limits(&service->quota, limits);
+		atomic_store(&service->max_message_size, max_message_size);
 	}
 	r = start_modules(service);
 	pthread_mutex_unlock(&service->lock);
 	return r;
+}
+
+void service_enter(struct drpc_service *service)
+{
+	pthread_mutex_lock(&service->lock);
+	service->servers++;
+	pthread_mutex_unlock(&service->lock);
+}
+
+void service_leave(struct drpc_service *service)
+{
+	pthread_mutex_lock(&service->lock);
+	if (--service->servers == 0)
+		service_stop_modules(service);
+	pthread_mutex_unlock(&service->lock);
 }
 
 void service_stop_modules(struct drpc_service *service)

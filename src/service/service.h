@@ -25,20 +25,26 @@ struct drpc_service {
 	size_t count;
 	pthread_mutex_t lock; /* guards the beginning */
 	bool is_sealed;       /* in use: modules can no longer be added */
+	unsigned servers;
 	struct peer_system system;
 	struct quota quota;
-	size_t max_message_size; /* of a response */
+	_Atomic size_t max_message_size; /* of a response */
 	drpc_event_fn *on_event;
 	void *event_data;
 	bool reports_calls;
 };
 
 /*
- * Use the service: no more modules, these limits, and modules that have a start are started. The first
- * caller's limits hold. 0, -ENOMEM, or what a module's start said. Any thread, before its first peer.
+ * Use the service: no more modules, and those that have a start are started. @limits: the server's; NULL
+ * leaves those of a server before, or the defaults. 0, -ENOMEM, or what a module's start said. Any thread,
+ * before its first peer.
  */
 int service_begin(
 	struct drpc_service *service, const struct quota_limits *limits, size_t max_message_size);
+
+/* A server comes; the last one goes, and the modules are stopped: no call may be under way then. */
+void service_enter(struct drpc_service *service);
+void service_leave(struct drpc_service *service);
 
 /* The limits of a service that runs without a server around it. */
 extern const struct quota_limits service_default_limits;

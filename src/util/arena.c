@@ -77,9 +77,9 @@ void *arena_alloc_raw(struct arena *arena, size_t size)
 	size_t rounded = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
 	void *place;
 
-	if (rounded == 0)
+	if (size == 0)
 		rounded = ALIGNMENT;
-	if (size > arena->budget || rounded > arena->budget) {
+	if (size > SIZE_MAX / 2 || rounded > arena->budget) {
 		arena->over_budget = true;
 		return NULL;
 	}

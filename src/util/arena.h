@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
  * Arena: memory for one call, given back all at once. Zeroed, under a byte budget, and able to say
- * whether it refused for want of budget or for want of memory. Its first block is kept from call to call,
- * so that small calls make no malloc.
+ * whether it refused for want of budget or for want of memory. A block that was enough for one call is kept
+ * for the next, so that small calls make no malloc.
  */
 #ifndef UTIL_ARENA_H
 #define UTIL_ARENA_H

@@ -8,8 +8,6 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "util/cleanup.h"
 
@@ -22,16 +20,12 @@ union control {
 	char room[CMSG_SPACE(sizeof(struct ucred))];
 };
 
-/*
- * Straight to the kernel: these calls never wait, and the C library would make each of them a point at
- * which a thread of several can be cancelled, at a cost that a small packet feels.
- */
 static int receive(int fd, struct msghdr *msg, size_t *ret_size)
 {
 	ssize_t n;
 
 	do {
-		n = syscall(SYS_recvmsg, fd, msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		n = recvmsg(fd, msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
@@ -123,7 +117,7 @@ int socket_send(int fd, const struct iovec *iov, size_t iov_count)
 	ssize_t n;
 
 	do {
-		n = syscall(SYS_sendmsg, fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : 0;
 }

@@ -227,7 +227,8 @@ class Daemon:
         """Its exit status, when it has ended and all of its log is read."""
         status = self.process.wait(timeout or TIMEOUT)
         self.reader.join(TIMEOUT)
-        self.process.stderr.close()
+        if not self.reader.is_alive():  # else somebody still holds the other end, and close would wait
+            self.process.stderr.close()
         return status
 
     def stop(self):

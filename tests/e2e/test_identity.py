@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """Who is calling: as the kernel says, whatever the caller says. Nearly all of it needs other uids."""
 import array
+import contextlib
 import os
 import shutil
 import signal
@@ -150,15 +151,23 @@ class Named(Case):
 
 @needs_root
 class ForeignNamespace(Case):
+    @staticmethod
+    def kill(pidfd):
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        os.close(pidfd)
+
     @unittest.skipUnless(shutil.which('unshare'), 'SKIPPED: needs unshare(1)')
     def test_a_caller_from_a_foreign_pid_namespace_is_refused_by_name(self):
         daemon = self.make({'echo': open_policy('echo')}, command=(
             'unshare', '--pid', '--fork', '--mount-proc', '--kill-child'))
         daemon.start()
+        inner = children_of(daemon.pid)[0]
+        self.addCleanup(self.kill, os.pidfd_open(inner))  # --kill-child does not reach who changed its uid
         answer, is_closed = drpc.knock(daemon.path)
         self.assertEqual((answer, is_closed), (DENIED, True))
         daemon.wait_for_log('^refuse uid=0 gid=0 pid=0 .*foreign PID namespace')
-        os.kill(children_of(daemon.pid)[0], signal.SIGTERM)
+        os.kill(inner, signal.SIGTERM)
         daemon.wait_for_log('^stopped')
         self.assertEqual(daemon.wait(), 0)
 

@@ -255,6 +255,14 @@ static void test_drpc_server_bounds_the_queue_for_blocking_methods(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
+/* Its accept(2) takes a caller before it says EMFILE, and drops it: no kernel does. */
+static bool is_under_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload != NULL && strstr(preload, "vgpreload") != NULL;
+}
+
 /* Out of descriptors: those who wait are accepted when there are some again. */
 static void test_drpc_server_pauses_accepting_without_descriptors(void **state)
 {
@@ -263,6 +271,8 @@ static void test_drpc_server_pauses_accepting_without_descriptors(void **state)
 	int fd, next;
 
 	(void)state;
+	if (is_under_valgrind())
+		skip();
 	house.options.threads = 1;
 	house_start();
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);

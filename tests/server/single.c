@@ -264,11 +264,9 @@ static void test_drpc_request_pidfd_knows_the_peer_of_a_session(void **state)
 	assert_int_equal(raw_receive_status(peer_fd, 1), DRPC_STATUS_SUCCESS);
 }
 
-/*
- * A descriptor that was inherited may have a call waiting already: SO_PASSCRED came too late to
- * mark its packet with a pid, which must not make the connector somebody else.
- */
-static void test_drpc_session_new_takes_a_socket_with_a_call_in_it(void **state)
+/* A packet from before SO_PASSCRED was set has no sender, so nobody knows whether it is the
+ * connector. */
+static void test_drpc_session_process_refuses_a_packet_without_a_sender(void **state)
 {
 	struct drpc_session *late = NULL;
 	int pair[2], r;
@@ -280,7 +278,7 @@ static void test_drpc_session_new_takes_a_socket_with_a_call_in_it(void **state)
 	r = drpc_session_process(late, -1);
 	drpc_session_free(late);
 	close(pair[1]);
-	assert_int_equal(r, 0);
+	assert_int_equal(r, -EPROTO);
 }
 
 static void test_drpc_session_new_survives_want_of_memory(void **state)
@@ -330,7 +328,7 @@ int single_tests(void)
 		TEST(test_drpc_session_new_reports_whom_the_system_refuses),
 		TEST(test_drpc_session_new_refuses_what_is_no_socket),
 		TEST(test_drpc_request_pidfd_knows_the_peer_of_a_session),
-		TEST(test_drpc_session_new_takes_a_socket_with_a_call_in_it),
+		TEST(test_drpc_session_process_refuses_a_packet_without_a_sender),
 		TEST(test_drpc_session_new_survives_want_of_memory),
 	};
 

@@ -187,13 +187,13 @@ static void test_request_keep_leaves_everything_at_the_limit(void **state)
 	(void)state;
 	request = judge(LAB_LATER_AT_ONCE, "a buffer", 8, &message.buffer, &message.size);
 	message.data = message.buffer;
-	lab.service->quota.limits.max_bytes_per_uid = sizeof(struct kept) + message.size - 1;
+	lab.service->quota.max_bytes_per_uid = sizeof(struct kept) + message.size - 1;
 	before = owner.user->bytes;
 	assert_int_equal(request_keep(&request, &message, &kept), -ENOBUFS);
 	assert_null(kept);
 	assert_ptr_equal(message.buffer, message.data);
 	assert_int_equal(owner.user->bytes, before);
-	lab.service->quota.limits.max_bytes_per_uid++;
+	lab.service->quota.max_bytes_per_uid++;
 	assert_int_equal(request_keep(&request, &message, &kept), 0);
 	end(kept);
 }

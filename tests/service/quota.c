@@ -22,8 +22,8 @@ static int set_up(void **state)
 	};
 
 	(void)state;
-	quota_init(&quota);
-	quota_set_limits(&quota, &limits, 2);
+	quota_init(&quota, &limits);
+	quota_set_modules(&quota, 2);
 	return 0;
 }
 
@@ -230,7 +230,8 @@ static void set_sessions(uint32_t max, uint32_t per_uid)
 {
 	const struct quota_limits limits = { max, per_uid, 1000 };
 
-	quota_set_limits(&quota, &limits, 1);
+	quota_set_limits(&quota, &limits);
+	quota_set_modules(&quota, 1);
 }
 
 /* @count sessions of different uids from 1; at most 200. */
