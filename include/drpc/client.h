@@ -4,9 +4,9 @@
  *
  * A client is made for a socket's path, connects when told to, and numbers its calls from 1 on each
  * connection. Any thread may use it: calls take turns. After an error of a call the connection is
- * closed, because what was under way on it cannot be told from what comes next; connect again. It is
- * also closed when the server answered before it had the whole call. A refusal is not an error but a
- * response: read its status.
+ * closed, because what was under way on it cannot be told from what comes next; connect again. It
+ * is also closed when the server answered before it had the whole call. A refusal is not an error
+ * but a response: read its status.
  */
 #ifndef DRPC_CLIENT_H
 #define DRPC_CLIENT_H
@@ -41,8 +41,8 @@ void drpc_client_free(struct drpc_client *client);
  * @timeout_ms: milliseconds to wait for a place in the server's queue; -1 waits for ever
  *
  * Returns 0, -ETIMEDOUT (the clock), or what connect(2) says: -ENOENT no such socket, -ECONNREFUSED
- * nobody listens there, -EACCES the socket's mode forbids, -EPROTOTYPE it is not a SEQPACKET socket.
- * Any thread.
+ * nobody listens there, -EACCES the socket's mode forbids, -EPROTOTYPE it is not a SEQPACKET
+ * socket. Any thread.
  */
 int drpc_client_connect(struct drpc_client *client, int timeout_ms);
 
@@ -68,7 +68,8 @@ void drpc_client_unlock(struct drpc_client *client);
  * drpc_client_call - send one call and wait for its response
  * @module, @method: numbers of what to call
  * @body, @body_size: the method's input in bytes, or NULL and 0; read only during the call
- * @timeout_ms:   milliseconds for the whole exchange, waiting for a turn included; -1 waits for ever
+ * @timeout_ms:   milliseconds for the whole exchange, waiting for a turn included; -1 waits for
+ * ever
  * @ret_response: the caller frees it with drpc_response_free(); untouched on failure. Its body is
  *                part of it, and empty unless the status is SUCCESS
  *
@@ -97,8 +98,8 @@ int drpc_client_send(struct drpc_client *client, struct drpc_call *call, int tim
 /**
  * drpc_client_cancel - end the call under way, or the next one if there is none, with -ECANCELED
  *
- * Holds until the next drpc_client_connect(), which it does not interrupt. Any thread, also a signal
- * handler.
+ * Holds until the next drpc_client_connect(), which it does not interrupt. Any thread, also a
+ * signal handler.
  */
 void drpc_client_cancel(struct drpc_client *client);
 

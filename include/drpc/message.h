@@ -68,8 +68,7 @@ int drpc_response_marshal(
  * Returns 0, or -EBADMSG: malformed (the peer). Allocates nothing. Any thread.
  */
 int drpc_call_unmarshal(const uint8_t *bytes, size_t size, struct drpc_call *ret_call);
-int drpc_response_unmarshal(
-	const uint8_t *bytes, size_t size, struct drpc_response *ret_response);
+int drpc_response_unmarshal(const uint8_t *bytes, size_t size, struct drpc_response *ret_response);
 
 /**
  * drpc_call_text, drpc_response_text - one line for a person: "module=0 method=0 sequence=1 body=7"

@@ -3,8 +3,9 @@
  * Module: a package of methods, and what a handler can ask and do while it handles a call.
  *
  * A module is a constant: an id, a name and a table of methods. A method with input and output
- * descriptors gets its payload unpacked and its output marshalled by the framework; one without gets and
- * gives bytes. A shared object is a module when it defines the symbol `drpc_module` with DRPC_MODULE.
+ * descriptors gets its payload unpacked and its output marshalled by the framework; one without
+ * gets and gives bytes. A shared object is a module when it defines the symbol `drpc_module` with
+ * DRPC_MODULE.
  */
 #ifndef DRPC_MODULE_H
 #define DRPC_MODULE_H
@@ -29,7 +30,7 @@ struct drpc_request;
 enum drpc_method_mode {
 	DRPC_METHOD_NOW = 0,  /* on the loop, at once: it must not wait for anything */
 	DRPC_METHOD_BLOCKING, /* on a worker thread: it may wait */
-	DRPC_METHOD_LATER,    /* on the loop, and may return DRPC_PENDING: see drpc_request_answer() */
+	DRPC_METHOD_LATER, /* on the loop, and may return DRPC_PENDING: see drpc_request_answer() */
 };
 
 /* What the handler of a LATER method returns when the answer comes later. */
@@ -66,9 +67,10 @@ struct drpc_module {
 	size_t method_count;
 
 	/*
-	 * Optional. start runs once, after the process gave up its privileges and before it serves: the
-	 * place to start threads, which must not be started earlier. A negative errno ends the start. stop
-	 * runs once after the last call. What start puts in *ret_data is drpc_request_data().
+	 * Optional. start runs once, after the process gave up its privileges and before it serves:
+	 * the place to start threads, which must not be started earlier. A negative errno ends the
+	 * start. stop runs once after the last call. What start puts in *ret_data is
+	 * drpc_request_data().
 	 */
 	int (*start)(void **ret_data);
 	void (*stop)(void *data);
@@ -76,7 +78,7 @@ struct drpc_module {
 
 /* The symbol that a module's shared object exports, and its definition: DRPC_MODULE = { ... }; */
 #define DRPC_MODULE_SYMBOL "drpc_module"
-#define DRPC_MODULE        __attribute__((visibility("default"))) const struct drpc_module drpc_module
+#define DRPC_MODULE	   __attribute__((visibility("default"))) const struct drpc_module drpc_module
 
 /**
  * drpc_module_method - the method of an id, or NULL: the module has no such method
@@ -95,8 +97,8 @@ void *drpc_request_data(const struct drpc_request *request);
 /**
  * drpc_request_pidfd - a descriptor of the process that connected, free of PID reuse
  *
- * Only in the handler of a NOW method. Returns a descriptor, the caller's to close, or -EOPNOTSUPP: the
- * kernel has none before 6.5, -ESRCH: the process is gone, -EBADF: not in such a handler.
+ * Only in the handler of a NOW method. Returns a descriptor, the caller's to close, or -EOPNOTSUPP:
+ * the kernel has none before 6.5, -ESRCH: the process is gone, -EBADF: not in such a handler.
  */
 int drpc_request_pidfd(const struct drpc_request *request);
 
@@ -123,15 +125,15 @@ void drpc_request_set_body(struct drpc_request *request, const void *body, size_
  *
  * Returns DRPC_FAILURE(status), to be returned by the handler; FAILURE in place of SUCCESS.
  */
-int drpc_request_fail(struct drpc_request *request, enum drpc_status status, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+int drpc_request_fail(struct drpc_request *request, enum drpc_status status, const char *format,
+	...) __attribute__((format(printf, 3, 4)));
 
 /**
  * drpc_request_answer - answer a call whose handler returned DRPC_PENDING
  * @result: what the handler would have returned
  *
- * Once for each such call, from any thread, also when the client is gone. The request and all of its
- * memory are gone when this returns.
+ * Once for each such call, from any thread, also when the client is gone. The request and all of
+ * its memory are gone when this returns.
  */
 void drpc_request_answer(struct drpc_request *request, int result);
 
@@ -140,8 +142,8 @@ bool drpc_request_is_cancelled(const struct drpc_request *request);
 
 /**
  * drpc_request_on_cancel - be told when the client goes away, for a LATER method
- * @function: runs on the loop, at most once, never after drpc_request_answer(); it may answer. It must not
- *            take a lock under which another thread answers: each would wait for the other
+ * @function: runs on the loop, at most once, never after drpc_request_answer(); it may answer. It
+ * must not take a lock under which another thread answers: each would wait for the other
  *
  * In the handler, before it returns. Returns 0, or -EINVAL: not a LATER method.
  */

@@ -2,8 +2,8 @@
 /*
  * Peer: the process at the other end, as the kernel described it when it connected.
  *
- * Decisions use the uid and the gids. The pid is for logs: by the time it is read, it may be another
- * process's. What the peer says about itself is nowhere in here.
+ * Decisions use the uid and the gids. The pid is for logs: by the time it is read, it may be
+ * another process's. What the peer says about itself is nowhere in here.
  */
 #ifndef DRPC_PEER_H
 #define DRPC_PEER_H
@@ -24,8 +24,8 @@ struct drpc_peer;
  *
  * Returns 0 or -ENOMEM. Any thread.
  */
-int drpc_peer_new(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count,
-	struct drpc_peer **ret_peer);
+int drpc_peer_new(
+	uid_t uid, gid_t gid, const gid_t *groups, size_t group_count, struct drpc_peer **ret_peer);
 
 /**
  * drpc_peer_from_socket - ask the kernel who connected a Unix socket

@@ -3,8 +3,8 @@
  * Policy: the file that says who may call a module, and the answer to "may they".
  *
  * A call is allowed when an allow rule matches and no deny rule does. Order never matters, and the
- * default is deny. A policy is loaded whole or not at all: every doubt refuses the file. Once loaded it
- * never changes, and any number of threads may ask it. policy/README.md has the grammar.
+ * default is deny. A policy is loaded whole or not at all: every doubt refuses the file. Once
+ * loaded it never changes, and any number of threads may ask it. policy/README.md has the grammar.
  */
 #ifndef DRPC_POLICY_H
 #define DRPC_POLICY_H
@@ -26,13 +26,13 @@ struct drpc_module;
 
 /**
  * drpc_policy_load - read one policy file
- * @path:       a regular file of root's or of the caller's effective user, that nobody else may write,
- *              in directories of which the same is true
+ * @path:       a regular file of root's or of the caller's effective user, that nobody else may
+ * write, in directories of which the same is true
  * @problems:   gets a line for everything that is wrong
  * @ret_policy: the caller frees it with drpc_policy_free(); untouched on failure
  *
- * Returns 0, -EINVAL: the file is refused, @problems says why (the file), or -ENOMEM. Looks names of
- * users and groups up in the accounts, so not for a thread that must not wait.
+ * Returns 0, -EINVAL: the file is refused, @problems says why (the file), or -ENOMEM. Looks names
+ * of users and groups up in the accounts, so not for a thread that must not wait.
  */
 int drpc_policy_load(
 	const char *path, struct drpc_problems *problems, struct drpc_policy **ret_policy);
@@ -52,11 +52,11 @@ void drpc_policy_free(struct drpc_policy *policy);
  * drpc_policies_load - read every *.policy of a directory
  * @ret_policies: the caller frees them with drpc_policies_free(); untouched on failure
  *
- * As drpc_policy_load(); two files with the same module name or id are refused too. A directory with
- * no policy gives an empty set.
+ * As drpc_policy_load(); two files with the same module name or id are refused too. A directory
+ * with no policy gives an empty set.
  */
-int drpc_policies_load(const char *directory, struct drpc_problems *problems,
-	struct drpc_policies **ret_policies);
+int drpc_policies_load(
+	const char *directory, struct drpc_problems *problems, struct drpc_policies **ret_policies);
 
 /** drpc_policies_free - also frees each policy that is in it; NULL is fine */
 void drpc_policies_free(struct drpc_policies *policies);
@@ -74,14 +74,15 @@ const char *drpc_policy_library(const struct drpc_policy *policy); /* NULL: none
 
 /* Limits of a module; 0 is "no limit was set". */
 struct drpc_policy_limits {
-	uint64_t max_call_size;    /* bytes of a call's body */
+	uint64_t max_call_size;	   /* bytes of a call's body */
 	uint32_t calls_per_second; /* for each caller uid */
 	uint32_t concurrent_calls; /* for each caller uid */
 };
 
 const struct drpc_policy_limits *drpc_policy_limits(const struct drpc_policy *policy);
 
-/* What the module needs beyond the base sandbox: lists that end with NULL, never NULL themselves. */
+/* What the module needs beyond the base sandbox: lists that end with NULL, never NULL themselves.
+ */
 struct drpc_policy_needs {
 	const char *const *system_calls;
 	const char *const *capabilities; /* "cap_net_admin" as libcap writes it */
@@ -109,7 +110,7 @@ struct drpc_verdict {
 	enum drpc_decision decision;
 	const char *rule;   /* the rule that decided; NULL: none did */
 	const char *file;   /* the policy's file; NULL: there is none */
-	unsigned line;      /* of the rule; 0 when there is none */
+	unsigned line;	    /* of the rule; 0 when there is none */
 	const char *reason; /* in words: "allowed", "denied by a rule", "no rule allows" */
 };
 
@@ -135,7 +136,8 @@ struct drpc_rule_match {
 	unsigned line;
 	bool caller_matches;
 	bool method_matches;
-	const char *callers; /* what the rule lists, "root, 1000-2999"; both live as long as the policy */
+	const char *callers; /* what the rule lists, "root, 1000-2999"; both live as long as the
+				policy */
 	const char *methods; /* "greeting, 7", or "*" */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
  * Problems: what is wrong with a file that a person wrote, all of it, a line each:
- * "FILE:LINE: what is wrong; what to write instead". Where a function takes problems, NULL is fine: its
- * result says the same, without the words. One thread at a time.
+ * "FILE:LINE: what is wrong; what to write instead". Where a function takes problems, NULL is fine:
+ * its result says the same, without the words. One thread at a time.
  */
 #ifndef DRPC_PROBLEMS_H
 #define DRPC_PROBLEMS_H

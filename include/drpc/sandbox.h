@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Sandbox: what a process gives up before it reads a stranger's byte, in two steps with the start of its
- * threads between them: drpc_sandbox_give_up() while there is one thread, drpc_sandbox_filter() when all
- * threads run. There is no way back, and a step that fails leaves the process unfit to serve: end it.
+ * Sandbox: what a process gives up before it reads a stranger's byte, in two steps with the start
+ * of its threads between them: drpc_sandbox_give_up() while there is one thread,
+ * drpc_sandbox_filter() when all threads run. There is no way back, and a step that fails leaves
+ * the process unfit to serve: end it.
  */
 #ifndef DRPC_SANDBOX_H
 #define DRPC_SANDBOX_H
@@ -21,8 +22,8 @@ extern "C" {
 /* The zero value is the safe one. */
 enum drpc_sandbox_mode {
 	DRPC_SANDBOX_ENFORCE = 0, /* a forbidden system call ends the process */
-	DRPC_SANDBOX_LOG,         /* the kernel logs it and lets it pass; all else as enforced */
-	DRPC_SANDBOX_OFF,         /* privileges are given up; no MDWE, no Landlock, no filter */
+	DRPC_SANDBOX_LOG,	  /* the kernel logs it and lets it pass; all else as enforced */
+	DRPC_SANDBOX_OFF,	  /* privileges are given up; no MDWE, no Landlock, no filter */
 };
 
 /* Who to be. As anyone but root, this must be who the process is already. */
@@ -37,7 +38,8 @@ struct drpc_sandbox_user {
 struct drpc_sandbox_missing {
 	bool landlock; /* before 5.13, or not enabled */
 	bool mdwe;     /* PR_SET_MDWE, before 6.3 */
-	bool bounding; /* without CAP_SETPCAP (not started as root) bounding set and securebits stay */
+	bool bounding; /* without CAP_SETPCAP (not started as root) bounding set and securebits stay
+			*/
 };
 
 /**
@@ -53,16 +55,16 @@ int drpc_sandbox_user_lookup(const char *text, struct drpc_sandbox_user *ret_use
 /**
  * drpc_sandbox_give_up - groups, gid and uid; capabilities; no_new_privs, dumpable, MDWE; Landlock
  * @user:  NULL stays who the process is
- * @needs: what to keep, @need_count of them; a capability, a path or a system call that does not exist
- *         is a problem, not a thing to pass over
+ * @needs: what to keep, @need_count of them; a capability, a path or a system call that does not
+ * exist is a problem, not a thing to pass over
  * @problems: says which step failed and why
  * @ret_missing: untouched on failure
  *
- * A read-path may be read, with all beneath it. A write-path may be read too, and files and directories
- * made, changed and removed beneath it. Except with DRPC_SANDBOX_OFF, malloc is kept to one arena: to
- * manage several, glibc makes system calls that the filter forbids.
- * Returns 0 or a negative errno: end the process. The only thread of the process must call it, and it
- * checks that it is.
+ * A read-path may be read, with all beneath it. A write-path may be read too, and files and
+ * directories made, changed and removed beneath it. Except with DRPC_SANDBOX_OFF, malloc is kept to
+ * one arena: to manage several, glibc makes system calls that the filter forbids. Returns 0 or a
+ * negative errno: end the process. The only thread of the process must call it, and it checks that
+ * it is.
  */
 int drpc_sandbox_give_up(enum drpc_sandbox_mode mode, const struct drpc_sandbox_user *user,
 	const struct drpc_policy_needs *const *needs, size_t need_count,
@@ -71,11 +73,11 @@ int drpc_sandbox_give_up(enum drpc_sandbox_mode mode, const struct drpc_sandbox_
 /**
  * drpc_sandbox_filter - confine all threads to the system calls of serving, and to what @needs adds
  *
- * A system call that libseccomp can name and that is not on the list ends the process with SIGSYS, after
- * a line on descriptor 2 that names it, and the module and method under way. One that libseccomp cannot
- * name fails with ENOSYS. Another architecture's calls kill the process. A call that @needs names is
- * allowed with any arguments. Threads must not block SIGSYS: one that does dies without the line.
- * Returns 0 or a negative errno: end the process.
+ * A system call that libseccomp can name and that is not on the list ends the process with SIGSYS,
+ * after a line on descriptor 2 that names it, and the module and method under way. One that
+ * libseccomp cannot name fails with ENOSYS. Another architecture's calls kill the process. A call
+ * that @needs names is allowed with any arguments. Threads must not block SIGSYS: one that does
+ * dies without the line. Returns 0 or a negative errno: end the process.
  */
 int drpc_sandbox_filter(enum drpc_sandbox_mode mode, const struct drpc_policy_needs *const *needs,
 	size_t need_count, struct drpc_problems *problems);
@@ -91,7 +93,8 @@ struct drpc_sandbox_call {
 const struct drpc_sandbox_call *drpc_sandbox_call(size_t index);
 
 /**
- * drpc_sandbox_running - what this thread is running, for the report; static strings, or NULL for nothing
+ * drpc_sandbox_running - what this thread is running, for the report; static strings, or NULL for
+ * nothing
  */
 void drpc_sandbox_running(const char *module, const char *method);
 

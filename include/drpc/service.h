@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Service: modules with their policies, and the life of one call: decoded, judged, found, run, answered.
+ * Service: modules with their policies, and the life of one call: decoded, judged, found, run,
+ * answered.
  *
- * Register modules first; once a server, a session or drpc_service_process() uses the service, it no
- * longer changes. It must outlive whatever uses it.
+ * Register modules first; once a server, a session or drpc_service_process() uses the service, it
+ * no longer changes. It must outlive whatever uses it.
  */
 #ifndef DRPC_SERVICE_H
 #define DRPC_SERVICE_H
@@ -52,17 +53,18 @@ const struct drpc_module *drpc_service_get(const struct drpc_service *service, i
  * drpc_service_on_event - be told of denials, limits, failures and, if asked, of every call
  * @function: NULL for none; see event.h. Before the service is used
  */
-void drpc_service_on_event(struct drpc_service *service, drpc_event_fn *function, void *data,
-	bool every_call);
+void drpc_service_on_event(
+	struct drpc_service *service, drpc_event_fn *function, void *data, bool every_call);
 
 /**
  * drpc_service_process - one marshalled Call in, one marshalled Response out
  * @peer: whose call it is
  * @ret_bytes: the caller frees it with free(); untouched on failure
  *
- * Waits for the handler, whatever its method's mode. Every refusal is a Response. The first call of all
- * starts the modules. Returns 0, -ENOMEM, -EUSERS: max-sessions or max-sessions-per-uid, -EMSGSIZE: the
- * response is above DRPC_MESSAGE_MAX_BYTES, or what a module's start said. Any thread.
+ * Waits for the handler, whatever its method's mode. Every refusal is a Response. The first call of
+ * all starts the modules. Returns 0, -ENOMEM, -EUSERS: max-sessions or max-sessions-per-uid,
+ * -EMSGSIZE: the response is above DRPC_MESSAGE_MAX_BYTES, or what a module's start said. Any
+ * thread.
  */
 int drpc_service_process(struct drpc_service *service, const struct drpc_peer *peer,
 	const uint8_t *bytes, size_t size, uint8_t **ret_bytes, size_t *ret_size);
@@ -73,8 +75,8 @@ int drpc_service_process(struct drpc_service *service, const struct drpc_peer *p
  * @ret_handle: for dlclose(), after the service is freed; untouched on failure
  * @ret_module: lives as long as the handle
  *
- * Returns 0, or -EINVAL: @problems says what is wrong (not trusted, not loadable, no symbol drpc_module,
- * another ABI version), or -ENOMEM. Runs the constructors of the shared object.
+ * Returns 0, or -EINVAL: @problems says what is wrong (not trusted, not loadable, no symbol
+ * drpc_module, another ABI version), or -ENOMEM. Runs the constructors of the shared object.
  */
 int drpc_module_load(const char *directory, const char *library, struct drpc_problems *problems,
 	void **ret_handle, const struct drpc_module **ret_module);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
  * Peer: who is calling. Receives a connected descriptor; hands on what the kernel froze about the
- * connector at connect(2), or the reason why this connector is refused by name. Nothing here is read
- * from /proc/PID, and nothing is believed from the peer.
+ * connector at connect(2), or the reason why this connector is refused by name. Nothing here is
+ * read from /proc/PID, and nothing is believed from the peer.
  */
 #ifndef ACCESS_PEER_H
 #define ACCESS_PEER_H
@@ -22,7 +22,7 @@ struct drpc_peer {
 	uint32_t group_count;
 	gid_t few_groups[PEER_GROUPS_INLINE];
 	gid_t *many_groups; /* NULL: they are in few_groups */
-	char *label;        /* NULL: none */
+	char *label;	    /* NULL: none */
 };
 
 /* What this system's kernel has to say, found out once at the start. Zero values are not valid. */
@@ -38,20 +38,21 @@ int peer_system_read(struct peer_system *ret_system);
 /* Why a connector is refused before any policy. */
 enum peer_fault {
 	PEER_FINE = 0,
-	PEER_LOOKUP_FAILED,  /* the kernel did not say who it is */
-	PEER_FOREIGN,        /* pid 0: from a PID namespace that is not ours */
-	PEER_OVERFLOW_UID,   /* an unmapped user */
-	PEER_OVERFLOW_GID,   /* an unmapped group, primary or supplementary: a deny rule might miss it */
+	PEER_LOOKUP_FAILED, /* the kernel did not say who it is */
+	PEER_FOREIGN,	    /* pid 0: from a PID namespace that is not ours */
+	PEER_OVERFLOW_UID,  /* an unmapped user */
+	PEER_OVERFLOW_GID, /* an unmapped group, primary or supplementary: a deny rule might miss it
+			    */
 };
 
 const char *peer_fault_text(enum peer_fault fault);
 
 /*
- * Ask the kernel who connected @fd. 0: *peer is filled, peer_deinit() it. -ENOMEM. -EACCES: refused,
- * *ret_fault says why, and *peer holds what is known for the log (also to be deinit'ed).
+ * Ask the kernel who connected @fd. 0: *peer is filled, peer_deinit() it. -ENOMEM. -EACCES:
+ * refused, *ret_fault says why, and *peer holds what is known for the log (also to be deinit'ed).
  */
-int peer_identify(
-	struct drpc_peer *peer, int fd, const struct peer_system *system, enum peer_fault *ret_fault);
+int peer_identify(struct drpc_peer *peer, int fd, const struct peer_system *system,
+	enum peer_fault *ret_fault);
 
 void peer_deinit(struct drpc_peer *peer);
 

@@ -77,8 +77,7 @@ static bool read_octal(const struct option *option, const char *value, void *fie
 	const char *end;
 	uint64_t number;
 
-	return read_digits(value, 8, &end, &number) && *end == '\0' &&
-	       store(option, number, field);
+	return read_digits(value, 8, &end, &number) && *end == '\0' && store(option, number, field);
 }
 
 struct unit {
@@ -139,10 +138,11 @@ static bool read_word(const struct option *option, const char *value, void *fiel
 }
 
 #define FIELD(name) offsetof(struct config, name)
-#define MiB         ((uint64_t)1024 * 1024)
+#define MiB	    ((uint64_t)1024 * 1024)
 
 static const struct option options[] = {
-	{ "socket", "PATH", "where to listen (/run/drpc/drpcd.sock)", FIELD(socket), read_text, 0, 0 },
+	{ "socket", "PATH", "where to listen (/run/drpc/drpcd.sock)", FIELD(socket), read_text, 0,
+		0 },
 	{ "socket-mode", "OCTAL", "of the socket; the policies decide who may call (0666)",
 		FIELD(socket_mode), read_octal, 1, 0777 },
 	{ "policy-dir", "DIR", "a .policy file for each module (" DRPC_POLICY_DIR ")",
@@ -155,12 +155,13 @@ static const struct option options[] = {
 		256 },
 	{ "workers", "N", "threads for methods that block (4)", FIELD(workers), read_number, 1,
 		256 },
-	{ "sandbox", "enforce|log|off", "system calls that are not on the list end the process (enforce)",
-		FIELD(sandbox), read_word, 0, 2 },
+	{ "sandbox", "enforce|log|off",
+		"system calls that are not on the list end the process (enforce)", FIELD(sandbox),
+		read_word, 0, 2 },
 	{ "log", "text|json", "how a line looks on standard error (text)", FIELD(log), read_word, 0,
 		1 },
-	{ "log-calls", "no|yes", "log every call, not only denials (no)", FIELD(log_calls), read_word,
-		0, 1 },
+	{ "log-calls", "no|yes", "log every call, not only denials (no)", FIELD(log_calls),
+		read_word, 0, 1 },
 	{ "max-sessions", "N", "the last 64 of them are root's (16384)", FIELD(max_sessions),
 		read_number, 1, 1000000 },
 	{ "max-sessions-per-uid", "N", "for each caller (1024)", FIELD(max_sessions_per_uid),
@@ -312,9 +313,8 @@ static void take_flag(struct config *config, struct command_line *line, const ch
 	if (is_config && value != NULL)
 		*config_file = value;
 	else if (config != NULL && (value == NULL || is_config || !set(config, option, value)))
-		drpc_problems_add(problems, NULL, 0, "--%.*s needs a value: --%.*s %s",
-			(int)length, flag, (int)length, flag,
-			is_config ? "FILE" : option->expects);
+		drpc_problems_add(problems, NULL, 0, "--%.*s needs a value: --%.*s %s", (int)length,
+			flag, (int)length, flag, is_config ? "FILE" : option->expects);
 }
 
 static void take_flags(struct config *config, int argc, char **argv, const char **config_file,

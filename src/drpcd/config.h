@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Configuration: command line and file to one struct. Every key of the file is a flag and the other way
- * round: one table has both. A flag wins over the file.
+ * Configuration: command line and file to one struct. Every key of the file is a flag and the other
+ * way round: one table has both. A flag wins over the file.
  */
 #ifndef DRPCD_CONFIG_H
 #define DRPCD_CONFIG_H
@@ -26,7 +26,7 @@ struct config {
 	uint64_t threads;
 	uint64_t workers;
 	uint64_t sandbox; /* enum drpc_sandbox_mode */
-	uint64_t log;     /* enum log_format */
+	uint64_t log;	  /* enum log_format */
 	uint64_t log_calls;
 	uint64_t max_sessions;
 	uint64_t max_sessions_per_uid;

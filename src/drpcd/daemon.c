@@ -32,8 +32,7 @@ static int out_of_memory(struct daemon *daemon)
 	return -ENOMEM;
 }
 
-int daemon_init(
-	struct daemon *daemon, const struct config *config, struct drpc_problems *problems)
+int daemon_init(struct daemon *daemon, const struct config *config, struct drpc_problems *problems)
 {
 	int r;
 
@@ -158,8 +157,7 @@ static int make_server(struct daemon *daemon)
 
 int daemon_load(struct daemon *daemon)
 {
-	int r = drpc_policies_load(
-		daemon->config->policy_dir, daemon->problems, &daemon->policies);
+	int r = drpc_policies_load(daemon->config->policy_dir, daemon->problems, &daemon->policies);
 	int user;
 
 	if (r == 0)
@@ -208,8 +206,7 @@ static int start_keeper(struct daemon *daemon)
 
 static int give_up(struct daemon *daemon)
 {
-	const struct drpc_sandbox_user *user =
-		daemon->config->user != NULL ? &daemon->user : NULL;
+	const struct drpc_sandbox_user *user = daemon->config->user != NULL ? &daemon->user : NULL;
 
 	return drpc_sandbox_give_up((enum drpc_sandbox_mode)daemon->config->sandbox, user,
 		daemon->needs, drpc_policies_count(daemon->policies), daemon->problems,
@@ -232,7 +229,8 @@ static int filter(struct daemon *daemon)
 		drpc_policies_count(daemon->policies), daemon->problems);
 }
 
-static void warn(const struct daemon *daemon, const char *key, const char *value, const char *reason)
+static void warn(
+	const struct daemon *daemon, const char *key, const char *value, const char *reason)
 {
 	struct log_line line;
 
@@ -299,15 +297,15 @@ static bool has_peer_pidfd(void)
 	return pidfd >= 0;
 }
 
-/* The line that says what serves and what this kernel lacks; made while the kernel can still be asked. */
+/* The line that says what serves and what this kernel lacks; made while the kernel can still be
+ * asked. */
 static void make_ready_line(const struct daemon *daemon, struct log_line *line)
 {
 	struct name_list modules = { 0 };
 	struct name_list missing = { 0 };
 
 	for (size_t i = 0; i < drpc_policies_count(daemon->policies); i++)
-		add_name(&modules,
-			drpc_policy_module_name(drpc_policies_get(daemon->policies, i)));
+		add_name(&modules, drpc_policy_module_name(drpc_policies_get(daemon->policies, i)));
 	if (daemon->missing.landlock)
 		add_name(&missing, "landlock");
 	if (daemon->missing.mdwe)

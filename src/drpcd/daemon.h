@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Daemon: from a configuration to a process that serves and can do nothing else, and back. daemon_start()
- * is the order of design section 7, one step a line.
+ * Daemon: from a configuration to a process that serves and can do nothing else, and back.
+ * daemon_start() is the order of design section 7, one step a line.
  */
 #ifndef DRPCD_DAEMON_H
 #define DRPCD_DAEMON_H
@@ -28,15 +28,14 @@ struct daemon {
 };
 
 /* 0, or a negative errno with a problem added; daemon_deinit() either way. */
-int daemon_init(
-	struct daemon *daemon, const struct config *config, struct drpc_problems *problems);
+int daemon_init(struct daemon *daemon, const struct config *config, struct drpc_problems *problems);
 
 /* Read and judge everything, start nothing. 0, or a negative errno with problems added. */
 int daemon_load(struct daemon *daemon);
 
 /*
- * Everything up to the first accept. After daemon_load(). 0, or a negative errno with problems added: end
- * the process.
+ * Everything up to the first accept. After daemon_load(). 0, or a negative errno with problems
+ * added: end the process.
  */
 int daemon_start(struct daemon *daemon);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Event log: what the server reports, to lines of the log. A uid that repeats itself, or that brings more
- * different events than a person would read, is counted and not printed, so that nobody can fill the
- * disk by being refused. Any thread.
+ * Event log: what the server reports, to lines of the log. A uid that repeats itself, or that
+ * brings more different events than a person would read, is counted and not printed, so that nobody
+ * can fill the disk by being refused. Any thread.
  */
 #ifndef DRPCD_EVENT_LOG_H
 #define DRPCD_EVENT_LOG_H
@@ -14,7 +14,7 @@
 
 #include "util/log.h"
 
-#define EVENT_LOG_SLOTS  256
+#define EVENT_LOG_SLOTS	   256
 #define EVENT_LOG_DISTINCT 16
 
 /* What one uid brought in this window of time. */
@@ -38,7 +38,8 @@ void event_log_init(struct event_log *events, const struct log *log);
 /* A drpc_event_fn; @data is the struct event_log. */
 void event_log_take(void *data, const struct drpc_event *event);
 
-/* Print the counts of windows that are over; all of them at the end. Now and then, from anywhere. */
+/* Print the counts of windows that are over; all of them at the end. Now and then, from anywhere.
+ */
 void event_log_flush(struct event_log *events, bool all);
 
 #endif

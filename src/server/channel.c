@@ -68,7 +68,8 @@ static int push(struct channel *channel, struct channel_scratch *scratch,
 	}
 }
 
-/* Where the next packet goes: the header and a first chunk side by side, a later chunk in its place. */
+/* Where the next packet goes: the header and a first chunk side by side, a later chunk in its
+ * place. */
 static int place_packet(struct channel *channel, struct channel_scratch *scratch,
 	struct iovec iov[2], size_t *ret_slices)
 {
@@ -133,8 +134,8 @@ int channel_send(struct channel *channel, struct splitter *splitter, unsigned ma
 		struct iovec iov[SPLITTER_IOV_MAX];
 		struct packet_header header;
 		int slices = splitter_packet(splitter, &header, iov);
-		int r = send_packet(channel->fd, iov, slices,
-			sizeof(header) + (size_t)header.chunk_size);
+		int r = send_packet(
+			channel->fd, iov, slices, sizeof(header) + (size_t)header.chunk_size);
 
 		if (r < 0)
 			return r;

@@ -40,7 +40,7 @@ static int probe(const struct sockaddr_un *address)
 	case ECONNREFUSED:
 	case ENOENT:
 		return 0;
-	case EAGAIN:     /* its queue is full */
+	case EAGAIN:	 /* its queue is full */
 	case EPROTOTYPE: /* it is of another type */
 		return -EADDRINUSE;
 	default:
@@ -133,8 +133,8 @@ int listener_unlink(const char *path, ino_t inode)
 
 static void report(struct loop *loop, enum drpc_event_kind kind, const char *reason)
 {
-	service_report(loop->server->service,
-		&(struct drpc_event){ .kind = kind, .reason = reason });
+	service_report(
+		loop->server->service, &(struct drpc_event){ .kind = kind, .reason = reason });
 }
 
 void listener_resume(struct loop *loop)
@@ -166,8 +166,7 @@ static void accept_failed(struct loop *loop, int error)
 
 void listener_ready(struct source *source, uint32_t events)
 {
-	struct loop *loop =
-		(struct loop *)((char *)source - offsetof(struct loop, accept_source));
+	struct loop *loop = (struct loop *)((char *)source - offsetof(struct loop, accept_source));
 	int fd;
 
 	(void)events;

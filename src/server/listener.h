@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Listener: the socket that callers connect to. Receives a path; hands on accepted descriptors, one for
- * each readiness, and pauses instead of spinning when there are no more descriptors to be had.
+ * Listener: the socket that callers connect to. Receives a path; hands on accepted descriptors, one
+ * for each readiness, and pauses instead of spinning when there are no more descriptors to be had.
  */
 #ifndef SERVER_LISTENER_H
 #define SERVER_LISTENER_H
@@ -12,8 +12,8 @@
 
 /*
  * Make, bind and listen; the name appears with its mode already on it. A dead socket is replaced.
- * 0, -EADDRINUSE, -ENOTSOCK, -ENAMETOOLONG, or another errno. *ret_inode tells this socket's file from
- * another that may come to stand at its path.
+ * 0, -EADDRINUSE, -ENOTSOCK, -ENAMETOOLONG, or another errno. *ret_inode tells this socket's file
+ * from another that may come to stand at its path.
  */
 int listener_bind(const char *path, mode_t mode, int *ret_fd, ino_t *ret_inode);
 

@@ -15,9 +15,9 @@
 #include "service/serve.h"
 #include "util/cleanup.h"
 
-#define NS_PER_MS        UINT64_C(1000000)
-#define LEAVING_WAIT_NS  (1000 * NS_PER_MS)
-#define SPARE_WAIT_NS    (1000 * NS_PER_MS)
+#define NS_PER_MS	UINT64_C(1000000)
+#define LEAVING_WAIT_NS (1000 * NS_PER_MS)
+#define SPARE_WAIT_NS	(1000 * NS_PER_MS)
 
 int loop_watch(struct loop *loop, int fd, struct source *source, uint32_t events)
 {
@@ -131,7 +131,8 @@ void loop_wake(struct loop *loop)
 		return;
 }
 
-/* Wakes under the lock: once the loop has the answer it may end, and be gone when the lock is free. */
+/* Wakes under the lock: once the loop has the answer it may end, and be gone when the lock is free.
+ */
 void loop_take_answer(struct loop *loop, struct kept *kept)
 {
 	pthread_mutex_lock(&loop->lock);
@@ -163,8 +164,7 @@ static struct kept *take_answered(struct loop *loop)
 
 static void woken(struct source *source, uint32_t events)
 {
-	struct loop *loop =
-		(struct loop *)((char *)source - offsetof(struct loop, wake_source));
+	struct loop *loop = (struct loop *)((char *)source - offsetof(struct loop, wake_source));
 	struct kept *answered;
 	uint64_t ignored;
 
@@ -199,7 +199,8 @@ static void free_closed(struct loop *loop)
 	}
 }
 
-/* Close what has nothing under way, or everything if it may wait no longer; the rest is not read. */
+/* Close what has nothing under way, or everything if it may wait no longer; the rest is not read.
+ */
 static void wind_down(struct loop *loop)
 {
 	bool is_cut = atomic_load(&loop->is_cut);
@@ -240,8 +241,7 @@ bool loop_turn(struct loop *loop, uint64_t until_ns)
 	if (atomic_load(&loop->is_stopping))
 		wind_down(loop);
 	free_closed(loop);
-	return !atomic_load(&loop->is_stopping) || loop->sessions != NULL ||
-	       loop->closed != NULL;
+	return !atomic_load(&loop->is_stopping) || loop->sessions != NULL || loop->closed != NULL;
 }
 
 void *loop_run(void *data)

@@ -15,7 +15,7 @@
 #include "service/serve.h"
 #include "util/cleanup.h"
 
-#define MAX_THREADS     256
+#define MAX_THREADS	256
 #define DEFAULT_THREADS 8
 #define DEFAULT_WORKERS 4
 
@@ -72,7 +72,8 @@ static int check_options(const struct drpc_server_options *options)
 	if (options->mode > 0777 || options->threads > MAX_THREADS ||
 		options->workers > MAX_THREADS)
 		return -EINVAL;
-	/* A message must have room for an envelope, and its size for the arithmetic of its chunks. */
+	/* A message must have room for an envelope, and its size for the arithmetic of its chunks.
+	 */
 	if (options->max_message_size != 0 &&
 		(options->max_message_size < 4096 || options->max_message_size > INT32_MAX))
 		return -EINVAL;
@@ -130,8 +131,7 @@ static int bind_living(struct drpc_server *server)
 		return -ESHUTDOWN;
 	if (server->listener >= 0)
 		return 0;
-	return listener_bind(
-		server->path, server->options.mode, &server->listener, &server->inode);
+	return listener_bind(server->path, server->options.mode, &server->listener, &server->inode);
 }
 
 int drpc_server_bind(struct drpc_server *server)

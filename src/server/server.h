@@ -18,23 +18,24 @@ struct drpc_server {
 
 	struct loop *loops;
 	unsigned loop_count; /* initialised */
-	unsigned own_loops;  /* of them, the first so many are nobody's but drpc_server_run()'s: 0 or 1 */
+	unsigned own_loops; /* of them, the first so many are nobody's but drpc_server_run()'s: 0 or
+			       1 */
 	_Atomic bool is_interrupted;
 	_Atomic bool is_paused; /* a loop could not accept, and none has accepted since */
-	_Atomic bool has_cut;   /* calls, at the end */
+	_Atomic bool has_cut;	/* calls, at the end */
 	struct workers workers;
 
 	pthread_mutex_t life; /* held by whoever prepares or shuts down; guards the next two */
 	bool is_prepared;
-	bool is_entered;      /* the service knows of this server */
+	bool is_entered; /* the service knows of this server */
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
 	unsigned running; /* loops that have not ended */
 	unsigned threads; /* of loops, to be joined */
-	bool is_driven;   /* a thread runs the loop that has none of its own */
-	bool own_ended;   /* and that loop has ended */
-	bool is_over;     /* shut down, or never to start */
+	bool is_driven;	  /* a thread runs the loop that has none of its own */
+	bool own_ended;	  /* and that loop has ended */
+	bool is_over;	  /* shut down, or never to start */
 };
 
 /* A loop's thread ends. */

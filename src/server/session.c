@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/* Session: see session.h. From the first packet to the last, in the order in which things happen. */
+/* Session: see session.h. From the first packet to the last, in the order in which things happen.
+ */
 #include "server/session.h"
 
 #include <errno.h>
@@ -19,16 +20,15 @@
 /* LATER calls that one session may have under way; beyond them it is not read. */
 #define KEPT_MAX 64
 
-static void report(
-	struct server_session *session, enum drpc_event_kind kind, int32_t status, const char *reason)
+static void report(struct server_session *session, enum drpc_event_kind kind, int32_t status,
+	const char *reason)
 {
-	service_report(session->loop->server->service,
-		&(struct drpc_event){
-			.kind = kind,
-			.peer = &session->channel.peer,
-			.status = status,
-			.reason = reason,
-		});
+	service_report(session->loop->server->service, &(struct drpc_event){
+							       .kind = kind,
+							       .peer = &session->channel.peer,
+							       .status = status,
+							       .reason = reason,
+						       });
 }
 
 static struct quota *quota_of(const struct server_session *session)
@@ -187,7 +187,8 @@ static void queue_outgoing(struct server_session *session, struct outgoing *outg
 	session_update_events(session);
 }
 
-/* The part of a call that a response may point into, besides the arena: where it lay as it came in. */
+/* The part of a call that a response may point into, besides the arena: where it lay as it came in.
+ */
 struct call_memory {
 	uint8_t *buffer; /* the message's own, or NULL */
 	size_t capacity;
@@ -236,7 +237,8 @@ static bool charge_outgoing(struct server_session *session, struct outgoing *out
 	return true;
 }
 
-/* The socket did not take all of it. @memory: of a call that was answered at once; @kept: of another. */
+/* The socket did not take all of it. @memory: of a call that was answered at once; @kept: of
+ * another. */
 static int hold_back(struct server_session *session, const struct splitter *splitter,
 	struct call_memory *memory, struct kept *kept)
 {
@@ -369,8 +371,8 @@ static void begin_kept(struct server_session *session, struct kept *kept)
 	}
 }
 
-static void respond_now(struct server_session *session, struct drpc_request *request,
-	struct call_memory *memory)
+static void respond_now(
+	struct server_session *session, struct drpc_request *request, struct call_memory *memory)
 {
 	int r;
 

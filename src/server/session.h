@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Session: one accepted connection on a loop. Receives readiness; moves packets to messages, messages to
- * the service, and responses to packets. Decides nothing about who may do what.
+ * Session: one accepted connection on a loop. Receives readiness; moves packets to messages,
+ * messages to the service, and responses to packets. Decides nothing about who may do what.
  *
  * An idle session is this struct and nothing else. At any time it does one of four things:
  *   reading   waits for packets; LATER calls may be under way beside
@@ -24,7 +24,7 @@ struct outgoing {
 	size_t capacity;    /* bytes of it */
 	struct arena arena; /* of the call that was answered at once */
 	struct kept *kept;  /* the call that was answered later */
-	size_t charged;     /* bytes of the user's quota */
+	size_t charged;	    /* bytes of the user's quota */
 };
 
 struct server_session {
@@ -35,10 +35,10 @@ struct server_session {
 
 	struct outgoing *outgoing; /* the first is midway */
 	struct outgoing *outgoing_last;
-	struct kept *kept;       /* calls under way */
+	struct kept *kept; /* calls under way */
 	unsigned kept_count;
 	unsigned blocking_count; /* of them, on workers */
-	size_t charged;          /* bytes of the user's quota, for the message midway */
+	size_t charged;		 /* bytes of the user's quota, for the message midway */
 
 	uint32_t events; /* that epoll watches */
 	bool is_leaving;
@@ -46,9 +46,9 @@ struct server_session {
 
 	struct deadline_list *expected_in; /* NULL: no deadline runs */
 	uint64_t deadline_ns;
-	struct server_session *earlier;    /* in that list */
+	struct server_session *earlier; /* in that list */
 	struct server_session *later;
-	struct server_session *next;       /* in loop->sessions or loop->closed */
+	struct server_session *next; /* in loop->sessions or loop->closed */
 	struct server_session *previous;
 };
 
@@ -61,7 +61,8 @@ void session_expire(struct server_session *session);
 /* A call of it was answered by another thread. On the loop. */
 void session_take_answer(struct server_session *session, struct kept *kept);
 
-/* Close, cancel what is under way. It is freed after the batch, once all its calls have come back. */
+/* Close, cancel what is under way. It is freed after the batch, once all its calls have come back.
+ */
 void session_close(struct server_session *session);
 
 /* Watch for what the session waits for now; a loop that is stopping reads no more calls. */

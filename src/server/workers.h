@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Workers: a bounded pool of threads for methods that block, with a bounded queue before it. Receives
- * kept requests; runs each and tells its owner that it was answered.
+ * Workers: a bounded pool of threads for methods that block, with a bounded queue before it.
+ * Receives kept requests; runs each and tells its owner that it was answered.
  */
 #ifndef SERVER_WORKERS_H
 #define SERVER_WORKERS_H
@@ -36,7 +36,8 @@ bool workers_submit(struct workers *workers, struct kept *kept);
 /* Waits for the handlers that are running. Nothing may be queued. */
 void workers_stop(struct workers *workers);
 
-/* Start a thread with a modest stack, that leaves the program's signals to the program's threads. */
+/* Start a thread with a modest stack, that leaves the program's signals to the program's threads.
+ */
 int workers_spawn(pthread_t *ret_thread, void *(*function)(void *), void *data);
 
 #endif

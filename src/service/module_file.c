@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Module file: a shared object to a module. The file and every directory on its way are judged first: only
- * root and the effective user could have written them, or could put another file there before the loader
- * opens it by its name. (The loader takes a descriptor's name, /proc/self/fd/N, for a library that it has
- * loaded already once N is used again, so it cannot be given what was opened.)
+ * Module file: a shared object to a module. The file and every directory on its way are judged
+ * first: only root and the effective user could have written them, or could put another file there
+ * before the loader opens it by its name. (The loader takes a descriptor's name, /proc/self/fd/N,
+ * for a library that it has loaded already once N is used again, so it cannot be given what was
+ * opened.)
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -38,12 +38,12 @@ static bool skip(struct cursor *c, uint64_t bytes)
 	return true;
 }
 
-/* The type of the messages in field @tag, or NULL: it holds none, or is unknown and will not be parsed. */
+/* The type of the messages in field @tag, or NULL: it holds none, or is unknown and will not be
+ * parsed. */
 static const ProtobufCMessageDescriptor *type_of_field(
 	const ProtobufCMessageDescriptor *type, uint32_t tag)
 {
-	const ProtobufCFieldDescriptor *field =
-		protobuf_c_message_descriptor_get_field(type, tag);
+	const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(type, tag);
 
 	if (field == NULL || field->type != PROTOBUF_C_TYPE_MESSAGE)
 		return NULL;
@@ -53,8 +53,8 @@ static const ProtobufCMessageDescriptor *type_of_field(
 static int check_depth(
 	const ProtobufCMessageDescriptor *type, struct cursor message, unsigned levels_left);
 
-static int check_bytes_field(const ProtobufCMessageDescriptor *type, uint32_t tag,
-	struct cursor *c, unsigned levels_left)
+static int check_bytes_field(const ProtobufCMessageDescriptor *type, uint32_t tag, struct cursor *c,
+	unsigned levels_left)
 {
 	const ProtobufCMessageDescriptor *inner = type_of_field(type, tag);
 	const uint8_t *start;

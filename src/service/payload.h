@@ -15,21 +15,24 @@
 #define PAYLOAD_MAX_DEPTH 64
 
 /*
- * Memory for one unpacked body: a floor, and so many bytes for each of the body's. Two bytes of input can
- * cost fifty (an empty message in a repeated field, an unknown field), so small bodies live off the floor.
+ * Memory for one unpacked body: a floor, and so many bytes for each of the body's. Two bytes of
+ * input can cost fifty (an empty message in a repeated field, an unknown field), so small bodies
+ * live off the floor.
  */
 #define PAYLOAD_BUDGET_FLOOR  ((size_t)1024 * 1024)
 #define PAYLOAD_BUDGET_FACTOR 4
 
 /*
- * Unpack @data into @arena. 0; -EBADMSG malformed; -E2BIG over its budget; -ELOOP nested too deeply (the
- * peer, all three); -ENOMEM (the system). What *ret_message points to lives as long as the arena's memory.
+ * Unpack @data into @arena. 0; -EBADMSG malformed; -E2BIG over its budget; -ELOOP nested too deeply
+ * (the peer, all three); -ENOMEM (the system). What *ret_message points to lives as long as the
+ * arena's memory.
  */
 int payload_unpack(const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size,
 	struct arena *arena, const ProtobufCMessage **ret_message);
 
 /*
- * Marshal @message into @arena. 0; -EINVAL it is not complete (a required part is NULL); -EMSGSIZE above
+ * Marshal @message into @arena. 0; -EINVAL it is not complete (a required part is NULL); -EMSGSIZE
+ * above
  * @max bytes (the handler, both); -ENOMEM.
  */
 int payload_pack(const ProtobufCMessage *message, size_t max, struct arena *arena,

@@ -141,8 +141,8 @@ void quota_close_session(struct quota *quota, struct quota_user *user, uint64_t 
 }
 
 /*
- * Calls are spaced 1/rate apart; a caller may run ahead of that by up to one second's worth, so that a
- * burst of a second's calls passes and a faster stream does not.
+ * Calls are spaced 1/rate apart; a caller may run ahead of that by up to one second's worth, so
+ * that a burst of a second's calls passes and a faster stream does not.
  */
 static bool is_in_rate(struct quota_calls *calls, uint32_t per_second, uint64_t now_ns)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Quota: what each caller uid has in use, held against the limits. Receives a uid and a clock reading;
- * hands on a place, or the name of the limit that was hit. Any thread. What was taken is given back by
- * the one who took it; a user who has nothing left in use, and whose rate has recovered, is forgotten.
+ * Quota: what each caller uid has in use, held against the limits. Receives a uid and a clock
+ * reading; hands on a place, or the name of the limit that was hit. Any thread. What was taken is
+ * given back by the one who took it; a user who has nothing left in use, and whose rate has
+ * recovered, is forgotten.
  */
 #ifndef SERVICE_QUOTA_H
 #define SERVICE_QUOTA_H
@@ -16,7 +17,8 @@
 
 #include <drpc/policy.h>
 
-/* Of the sessions, so many are root's alone: so that root can come in when all others are used up. */
+/* Of the sessions, so many are root's alone: so that root can come in when all others are used up.
+ */
 #define QUOTA_ROOT_RESERVE 64
 
 struct quota_limits {
@@ -34,7 +36,7 @@ struct quota_calls {
 struct quota_user {
 	struct quota_user *next; /* in its bucket */
 	uid_t uid;
-	uint32_t sessions;     /* under the table's lock */
+	uint32_t sessions;	/* under the table's lock */
 	uint64_t idle_since_ns; /* when the last session closed */
 	_Atomic uint64_t bytes;
 	struct quota_calls calls[]; /* one for each module of the service */
@@ -75,8 +77,8 @@ quota_refusal quota_open_session(
 void quota_close_session(struct quota *quota, struct quota_user *user, uint64_t now_ns);
 
 /*
- * A call begins in module number @module, under that module's limits. *ret_is_counted is set when it
- * counts as under way, and is to be ended.
+ * A call begins in module number @module, under that module's limits. *ret_is_counted is set when
+ * it counts as under way, and is to be ended.
  */
 quota_refusal quota_begin_call(struct quota_user *user, size_t module,
 	const struct drpc_policy_limits *limits, uint64_t now_ns, bool *ret_is_counted);

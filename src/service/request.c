@@ -152,7 +152,8 @@ static int keep_body(struct kept *kept, struct message *message)
 	return 0;
 }
 
-int request_keep(const struct drpc_request *request, struct message *message, struct kept **ret_kept)
+int request_keep(
+	const struct drpc_request *request, struct message *message, struct kept **ret_kept)
 {
 	size_t bytes = sizeof(struct kept) + message->size;
 	struct kept *kept;
@@ -203,8 +204,8 @@ static int unpack_input(struct drpc_request *request, const ProtobufCMessage **r
 
 	if (request->method->input == NULL)
 		return 0;
-	r = payload_unpack(request->method->input, call->body, call->body_size, request->arena,
-		ret_input);
+	r = payload_unpack(
+		request->method->input, call->body, call->body_size, request->arena, ret_input);
 	switch (r) {
 	case 0:
 		return 0;
@@ -244,8 +245,7 @@ static int run_handler(struct drpc_request *request)
 	r = unpack_input(request, &input);
 	if (r < 0)
 		return r;
-	arena_set_budget(
-		request->arena, request->service->max_message_size + HANDLER_BUDGET_EXTRA);
+	arena_set_budget(request->arena, request->service->max_message_size + HANDLER_BUDGET_EXTRA);
 	r = make_output(request);
 	if (r < 0)
 		return r;
@@ -317,8 +317,7 @@ void request_end(struct drpc_request *request)
 	if (request->why != NULL)
 		report(request, DRPC_EVENT_FAIL, NULL, request->why);
 	if (request->service->reports_calls && !request->is_reported)
-		report(request, DRPC_EVENT_CALL, NULL,
-			drpc_status_text(request->response.status));
+		report(request, DRPC_EVENT_CALL, NULL, drpc_status_text(request->response.status));
 	if (request->is_counted) {
 		index = (size_t)(request->module - request->service->modules);
 		quota_end_call(request->user, index);
@@ -408,7 +407,8 @@ void drpc_request_set_body(struct drpc_request *request, const void *body, size_
 	request->response.body_size = size;
 }
 
-int drpc_request_fail(struct drpc_request *request, enum drpc_status status, const char *format, ...)
+int drpc_request_fail(
+	struct drpc_request *request, enum drpc_status status, const char *format, ...)
 {
 	va_list arguments;
 

@@ -85,8 +85,8 @@ static int check_module(const struct drpc_module *module, struct drpc_problems *
 	}
 	if (module->name == NULL || module->name[0] == '\0' ||
 		(module->methods == NULL && module->method_count != 0)) {
-		ADD_PROBLEM(problems, "module %d has no name or no methods; mend the module's table",
-			module->id);
+		ADD_PROBLEM(problems,
+			"module %d has no name or no methods; mend the module's table", module->id);
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < module->method_count; i++) {
@@ -115,8 +115,8 @@ static int check_unique(const struct drpc_service *service, const struct drpc_mo
 	return 0;
 }
 
-static int add_module(struct drpc_service *service, const struct drpc_module *module,
-	struct drpc_policy *policy)
+static int add_module(
+	struct drpc_service *service, const struct drpc_module *module, struct drpc_policy *policy)
 {
 	struct service_module *grown;
 

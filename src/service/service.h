@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Service: the registry. Receives modules with their policies; hands on, for a number from the wire, the
- * module and the policy that guards it. Changes only until it is sealed.
+ * Service: the registry. Receives modules with their policies; hands on, for a number from the
+ * wire, the module and the policy that guards it. Changes only until it is sealed.
  */
 #ifndef SERVICE_SERVICE_H
 #define SERVICE_SERVICE_H
@@ -16,7 +16,7 @@
 struct service_module {
 	const struct drpc_module *module;
 	struct drpc_policy *policy; /* NULL: nobody may call */
-	void *data;                 /* of the module's start */
+	void *data;		    /* of the module's start */
 	bool is_started;
 };
 
@@ -24,7 +24,7 @@ struct drpc_service {
 	struct service_module *modules;
 	size_t count;
 	pthread_mutex_t lock; /* guards the beginning */
-	bool is_sealed;       /* in use: modules can no longer be added */
+	bool is_sealed;	      /* in use: modules can no longer be added */
 	unsigned servers;
 	struct peer_system system;
 	struct quota quota;
@@ -35,9 +35,9 @@ struct drpc_service {
 };
 
 /*
- * Use the service: no more modules, and those that have a start are started. @limits: the server's; NULL
- * leaves those of a server before, or the defaults. 0, -ENOMEM, or what a module's start said. Any thread,
- * before its first peer.
+ * Use the service: no more modules, and those that have a start are started. @limits: the server's;
+ * NULL leaves those of a server before, or the defaults. 0, -ENOMEM, or what a module's start said.
+ * Any thread, before its first peer.
  */
 int service_begin(
 	struct drpc_service *service, const struct quota_limits *limits, size_t max_message_size);
@@ -59,8 +59,8 @@ bool service_has_blocking(const struct drpc_service *service);
 const struct service_module *service_find(const struct drpc_service *service, int32_t id);
 
 /*
- * May this peer come in? A stranger, whom no rule of any module could allow anything, may not: not one of
- * its bytes is to be parsed. Reports the denial.
+ * May this peer come in? A stranger, whom no rule of any module could allow anything, may not: not
+ * one of its bytes is to be parsed. Reports the denial.
  */
 bool service_admits(const struct drpc_service *service, const struct drpc_peer *peer);
 

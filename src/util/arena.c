@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/* Arena: see arena.h. Blocks are a list, the newest in front; only the newest is handed out from. */
+/* Arena: see arena.h. Blocks are a list, the newest in front; only the newest is handed out from.
+ */
 #include "util/arena.h"
 
 #include <stdalign.h>

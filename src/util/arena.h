@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
  * Arena: memory for one call, given back all at once. Zeroed, under a byte budget, and able to say
- * whether it refused for want of budget or for want of memory. A block that was enough for one call is kept
- * for the next, so that small calls make no malloc.
+ * whether it refused for want of budget or for want of memory. A block that was enough for one call
+ * is kept for the next, so that small calls make no malloc.
  */
 #ifndef UTIL_ARENA_H
 #define UTIL_ARENA_H
@@ -14,10 +14,10 @@ struct arena_block;
 
 struct arena {
 	struct arena_block *blocks; /* the newest first; NULL: none yet */
-	size_t used;                /* bytes of the newest block */
-	size_t budget;              /* bytes that may still be handed out */
-	bool over_budget;           /* a request was refused because of the budget */
-	bool out_of_memory;         /* a request was refused by malloc */
+	size_t used;		    /* bytes of the newest block */
+	size_t budget;		    /* bytes that may still be handed out */
+	bool over_budget;	    /* a request was refused because of the budget */
+	bool out_of_memory;	    /* a request was refused by malloc */
 };
 
 void arena_init(struct arena *arena);

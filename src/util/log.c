@@ -104,8 +104,8 @@ static bool has_room_for_pair(struct log_line *line, const char *key, const char
 
 void log_text(struct log_line *line, const char *key, const char *value)
 {
-	bool is_short = line->log->format == LOG_TEXT && is_bare(value) &&
-			strlen(value) < LOG_LINE_MAX / 4;
+	bool is_short =
+		line->log->format == LOG_TEXT && is_bare(value) && strlen(value) < LOG_LINE_MAX / 4;
 
 	if (!has_room_for_pair(line, key, is_short ? value : ""))
 		return;

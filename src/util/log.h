@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Log: a line an event on a descriptor, a word and key=value pairs, or JSON with the same keys. Each line is
- * one write(2), so lines of several threads never mix; nothing is allocated. What a stranger chose is
- * quoted and escaped: it can neither end a line nor invent a key.
+ * Log: a line an event on a descriptor, a word and key=value pairs, or JSON with the same keys.
+ * Each line is one write(2), so lines of several threads never mix; nothing is allocated. What a
+ * stranger chose is quoted and escaped: it can neither end a line nor invent a key.
  */
 #ifndef UTIL_LOG_H
 #define UTIL_LOG_H

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Envelope: the bytes of a message to a Call or a Response, in place, and back. Pure, allocates nothing.
+ * Envelope: the bytes of a message to a Call or a Response, in place, and back. Pure, allocates
+ * nothing.
  *
  * Decodes exactly what protobuf-c's generated code for drpc.proto decodes, to the same values, and
- * refuses exactly what it refuses; a fuzz harness holds the two together. Unknown fields are passed over.
- * Encoding is the canonical one: fields in order, defaults left out, so that the body comes last and can
- * be sent from where it lies.
+ * refuses exactly what it refuses; a fuzz harness holds the two together. Unknown fields are passed
+ * over. Encoding is the canonical one: fields in order, defaults left out, so that the body comes
+ * last and can be sent from where it lies.
  */
 #ifndef WIRE_ENVELOPE_H
 #define WIRE_ENVELOPE_H

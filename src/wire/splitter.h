@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Splitter: one message in, packets out. Receives a message in two parts (the few bytes of the envelope
- * before the body, and the body where it lies); hands on, one at a time, the header and the slices of
- * each packet, for sendmsg(2). Copies nothing. Pure: no descriptor, no memory.
+ * Splitter: one message in, packets out. Receives a message in two parts (the few bytes of the
+ * envelope before the body, and the body where it lies); hands on, one at a time, the header and
+ * the slices of each packet, for sendmsg(2). Copies nothing. Pure: no descriptor, no memory.
  */
 #ifndef WIRE_SPLITTER_H
 #define WIRE_SPLITTER_H
@@ -16,7 +16,7 @@ struct splitter {
 	size_t head_size;
 	const uint8_t *body;
 	size_t body_size;
-	uint64_t sent;       /* bytes of the message, in packets that were advanced over */
+	uint64_t sent; /* bytes of the message, in packets that were advanced over */
 	uint32_t next_chunk;
 };
 

@@ -4,5 +4,6 @@
 
 int main(void)
 {
-	return arena_tests() + log_tests() + problems_tests() + ini_tests() + trusted_file_tests() > 0;
+	return arena_tests() + log_tests() + problems_tests() + ini_tests() + trusted_file_tests() >
+	       0;
 }
