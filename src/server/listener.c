@@ -170,6 +170,8 @@ void listener_ready(struct source *source, uint32_t events)
 	int fd;
 
 	(void)events;
+	if (atomic_load(&loop->is_stopping))
+		return;
 	fd = accept4(loop->server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
 		/* Another loop was quicker, or the caller has gone. */

@@ -232,16 +232,21 @@ static void dispatch(const struct epoll_event *events, int count)
 
 bool loop_turn(struct loop *loop, uint64_t until_ns)
 {
-	int wait_ms = time_to_wait(loop, until_ns);
-	int count = epoll_pwait(loop->epoll, loop->events, LOOP_BATCH_EVENTS, wait_ms, NULL);
+	int count;
 
+	if (atomic_load(&loop->is_stopping)) {
+		wind_down(loop);
+		free_closed(loop);
+		if (loop->sessions == NULL && loop->closed == NULL)
+			return false;
+	}
+	count = epoll_pwait(loop->epoll, loop->events, LOOP_BATCH_EVENTS,
+		time_to_wait(loop, until_ns), NULL);
 	loop->now_ns = serve_clock_ns();
 	dispatch(loop->events, count);
 	expire(loop);
-	if (atomic_load(&loop->is_stopping))
-		wind_down(loop);
 	free_closed(loop);
-	return !atomic_load(&loop->is_stopping) || loop->sessions != NULL || loop->closed != NULL;
+	return true;
 }
 
 void *loop_run(void *data)

@@ -43,9 +43,10 @@ static uint32_t events_wanted(const struct server_session *session)
 		return EPOLLIN;
 	if (session->outgoing != NULL)
 		return EPOLLOUT;
-	if (session->blocking_count > 0 || session->kept_count >= KEPT_MAX)
-		return 0;
-	return atomic_load(&session->loop->is_stopping) ? 0 : EPOLLIN;
+	if (session->blocking_count > 0 || session->kept_count >= KEPT_MAX ||
+		atomic_load(&session->loop->is_stopping))
+		return EPOLLRDHUP;
+	return EPOLLIN;
 }
 
 void session_update_events(struct server_session *session)

@@ -255,17 +255,27 @@ static int run_handler(struct drpc_request *request)
 	return r;
 }
 
+/* Whether the response's message, envelope and all, is no larger than messages may be. */
+static bool response_fits(const struct drpc_request *request)
+{
+	uint8_t head[ENVELOPE_HEAD_MAX];
+	size_t max = atomic_load(&request->service->max_message_size);
+	size_t head_size = envelope_encode_response(&request->response, head);
+
+	return head_size <= max && request->response.body_size <= max - head_size;
+}
+
 /* The output of a handler that succeeded. */
 static int marshal_output(struct drpc_request *request)
 {
-	size_t max = request->service->max_message_size - ENVELOPE_HEAD_MAX;
 	struct drpc_response *response = &request->response;
 	int r = 0;
 
+	response->sequence = request->call.sequence;
 	if (request->output != NULL)
-		r = payload_pack(request->output, max, request->arena, &response->body,
-			&response->body_size);
-	else if (response->body_size > max)
+		r = payload_pack(request->output, atomic_load(&request->service->max_message_size),
+			request->arena, &response->body, &response->body_size);
+	if (r == 0 && !response_fits(request))
 		r = -EMSGSIZE;
 	switch (r) {
 	case 0:
