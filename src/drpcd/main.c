@@ -75,10 +75,11 @@ static int serve_until_signal(struct daemon *daemon)
 
 		if (r < 0 && r != -ETIMEDOUT)
 			return r;
-		if (is_hung_up)
+		if (is_hung_up) {
+			is_hung_up = 0;
 			say(daemon, "warn",
 				"SIGHUP: policies are read at the start only; restart to change them");
-		is_hung_up = 0;
+		}
 	}
 	return 0;
 }

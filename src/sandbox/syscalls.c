@@ -122,6 +122,7 @@ static const int sanitizers[] = {
 	SCMP_SYS(mmap),         /* shadow memory */
 	SCMP_SYS(sched_yield),  /* their locks */
 	SCMP_SYS(sigaltstack),  /* the stack of a thread that ends */
+	SCMP_SYS(sched_getaffinity), /* the stack of a thread that begins */
 	SCMP_SYS(nanosleep),    /* ThreadSanitizer's own thread */
 	SCMP_SYS(gettimeofday), /* the same */
 #endif

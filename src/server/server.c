@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -432,6 +433,13 @@ static void remove_socket(struct drpc_server *server)
 		listener_unlink(server->path, server->inode);
 }
 
+/* Whoever connects from here on is refused at once, and does not wait for the end. */
+static void refuse_callers(struct drpc_server *server)
+{
+	if (server->listener >= 0)
+		shutdown(server->listener, SHUT_RDWR);
+}
+
 static void leave_service(struct drpc_server *server)
 {
 	if (server->is_entered)
@@ -442,6 +450,7 @@ static void leave_service(struct drpc_server *server)
 static int shutdown_living(struct drpc_server *server, int timeout_ms)
 {
 	remove_socket(server);
+	refuse_callers(server);
 	tell_loops(server, false);
 	if (!wait_for_loops(server, deadline_after(timeout_ms))) {
 		tell_loops(server, true);

@@ -6,7 +6,7 @@ import subprocess
 import unittest
 
 import drpc
-from daemon import (COUNT, ECHO, HELLO, SLOW_MODULE, Case, json_lines, line_of, needs_root,
+from daemon import (COUNT, ECHO, HELLO, RELEASE, SLOW_MODULE, Case, json_lines, line_of, needs_root,
                     open_policy, parse_line, policy)
 from drpc import as_user
 
@@ -49,16 +49,20 @@ class Rules(Case):
     def test_root_can_be_denied(self):
         self.check([('allow', 'r', '*', '*'), ('deny', 'd', '0', '*')], {0: 8, ALICE: 0})
 
-    def test_deny_wins_whatever_the_order(self):
+    def test_deny_of_every_method_wins_whatever_the_order(self):
         rules = [('allow', 'everybody', '*', '*'), ('allow', 'alice', str(ALICE), 'echo'),
                  ('deny', 'not-alice', str(ALICE), '*')]
         for order in itertools.permutations(rules):
             self.check(order, {ALICE: 8, BOB: 0})
 
-    def test_deny_of_one_method_leaves_the_others(self):
-        daemon = self.start({'slow': policy('slow', ('deny', 'd', str(ALICE), 'count'), ('allow', 'a', '*', '*'))})
-        for uid, method, status in ((ALICE, 3, 8), (ALICE, 5, 0), (BOB, 3, 0)):
-            self.assertEqual(as_user(uid, call_status, daemon.path, SLOW_MODULE, method), status)
+    def test_deny_of_one_method_wins_whatever_the_order_and_leaves_the_others(self):
+        rules = [('allow', 'everybody', '*', '*'), ('allow', 'counters', str(ALICE), 'count'),
+                 ('deny', 'not-alice', str(ALICE), 'count')]
+        for order in itertools.permutations(rules):
+            daemon = self.start({'slow': policy('slow', *order)})
+            for uid, method, status in ((ALICE, COUNT, 8), (ALICE, RELEASE, 0), (BOB, COUNT, 0)):
+                self.assertEqual(as_user(uid, call_status, daemon.path, SLOW_MODULE, method), status, order)
+            daemon.stop()
 
     def test_methods_by_id_and_by_name(self):
         for methods in ('count, release', '3, 5', 'count, 5'):

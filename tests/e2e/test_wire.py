@@ -2,12 +2,13 @@
 """The wire: packets and envelopes in both directions, and what becomes of those that are wrong."""
 import os
 import struct
+import time
 import unittest
 
 import drpc
 from daemon import (BADOUT, COUNT, ECHO, FAIL, FAILWITH, HELLO, HUGEOUT, LATER, PARK, RELEASE,
                     SLOW_MODULE, UNTIL, WAIT, Case, memory_kb, milliseconds)
-from drpc import CHUNK_MAX, HEADER, MESSAGE_MAX, Connection, encode_call
+from drpc import CHUNK_MAX, HEADER, MESSAGE_MAX, encode_call
 
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
@@ -260,7 +261,9 @@ class HalfSent(Case):
         half.send_raw(GOOD)
         other = self.connection(daemon)
         calls = 0
+        deadline = time.monotonic() + drpc.TIMEOUT
         while not half.is_readable(0):
+            self.assertLess(time.monotonic(), deadline, 'half a message is kept for ever')
             self.assert_works(other)
             calls += 1
         self.assert_ended(half)
