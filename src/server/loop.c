@@ -240,8 +240,8 @@ bool loop_turn(struct loop *loop, uint64_t until_ns)
 		if (loop->sessions == NULL && loop->closed == NULL)
 			return false;
 	}
-	count = epoll_pwait(loop->epoll, loop->events, LOOP_BATCH_EVENTS,
-		time_to_wait(loop, until_ns), NULL);
+	count = epoll_pwait(
+		loop->epoll, loop->events, LOOP_BATCH_EVENTS, time_to_wait(loop, until_ns), NULL);
 	loop->now_ns = serve_clock_ns();
 	dispatch(loop->events, count);
 	expire(loop);

@@ -450,8 +450,8 @@ static void leave_service(struct drpc_server *server)
 static int shutdown_living(struct drpc_server *server, int timeout_ms)
 {
 	remove_socket(server);
-	refuse_callers(server);
 	tell_loops(server, false);
+	refuse_callers(server);
 	if (!wait_for_loops(server, deadline_after(timeout_ms))) {
 		tell_loops(server, true);
 		if (!wait_for_loops(server, deadline_after(CUT_GRACE_MS))) {
