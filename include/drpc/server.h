@@ -38,7 +38,8 @@ struct drpc_server_options {
 	unsigned message_timeout_ms;   /* for a message to be complete; 10000 */
 	unsigned send_timeout_ms;      /* for a peer to go on reading its answer; 10000 */
 	bool leaves_socket;	       /* the end leaves the file: somebody else removes it */
-	bool serves_in_run; /* the thread in drpc_server_run() is one of the loop threads */
+	bool serves_in_run;	 /* the thread in drpc_server_run() is one of the loop threads */
+	const int *interrupt_fd; /* with serves_in_run: see drpc_server_run(); NULL for none */
 };
 
 /**
@@ -94,18 +95,16 @@ int drpc_server_start(struct drpc_server *server);
  *
  * With serves_in_run the calling thread serves in the meantime; then nobody is served by its loop
  * while no thread is in here, but for drpc_server_shutdown(), which finishes what is under way.
- * With one thread, and no method that blocks, the process then needs no other. Returns 0:
- * interrupted, or shut down by another thread. -ETIMEDOUT: time has passed; call again to go on. Or
- * as drpc_server_prepare(). One thread at a time.
+ * With one thread, and no method that blocks, the process then needs no other.
+ *
+ * *interrupt_fd, where there is one, interrupts it each time that it becomes readable: a
+ * signalfd(2), or an eventfd(2) that another thread writes. It stays the caller's, who reads it
+ * empty.
+ *
+ * Returns 0: interrupted, or shut down by another thread. -ETIMEDOUT: time has passed; call again
+ * to go on. Or as drpc_server_prepare(). One thread at a time.
  */
 int drpc_server_run(struct drpc_server *server, int timeout_ms);
-
-/**
- * drpc_server_interrupt - have drpc_server_run() return 0, now or when it is called next
- *
- * With serves_in_run, after drpc_server_prepare(). Any thread, also a signal handler.
- */
-void drpc_server_interrupt(struct drpc_server *server);
 
 /**
  * drpc_server_shutdown - end: accept nobody, finish the calls under way, close every session

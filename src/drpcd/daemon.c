@@ -32,7 +32,8 @@ static int out_of_memory(struct daemon *daemon)
 	return -ENOMEM;
 }
 
-int daemon_init(struct daemon *daemon, const struct config *config, struct drpc_problems *problems)
+int daemon_init(struct daemon *daemon, const struct config *config, int signals,
+	struct drpc_problems *problems)
 {
 	int r;
 
@@ -41,6 +42,7 @@ int daemon_init(struct daemon *daemon, const struct config *config, struct drpc_
 		.problems = problems,
 		.log = { STDERR_FILENO, (enum log_format)config->log },
 		.keeper = { .fd = -1 },
+		.signals = signals,
 	};
 	event_log_init(&daemon->events, &daemon->log);
 	r = drpc_service_new(&daemon->service);
@@ -143,6 +145,7 @@ static int make_server(struct daemon *daemon)
 		.send_timeout_ms = (unsigned)config->send_timeout_ms,
 		.leaves_socket = true, /* the keeper removes it */
 		.serves_in_run = true,
+		.interrupt_fd = &daemon->signals,
 	};
 	int r = drpc_server_new(daemon->service, &options, &daemon->server);
 
@@ -352,12 +355,6 @@ int daemon_serve(struct daemon *daemon)
 
 	event_log_flush(&daemon->events, false);
 	return r;
-}
-
-void daemon_interrupt(struct daemon *daemon)
-{
-	if (daemon->server != NULL)
-		drpc_server_interrupt(daemon->server);
 }
 
 bool daemon_stop(struct daemon *daemon)

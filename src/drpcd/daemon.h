@@ -22,13 +22,15 @@ struct daemon {
 	struct drpc_service *service;
 	struct drpc_server *server;
 	struct keeper keeper;
+	int signals;				/* a signalfd: the caller's */
 	const struct drpc_policy_needs **needs; /* of each policy */
 	struct drpc_sandbox_user user;
 	struct drpc_sandbox_missing missing;
 };
 
 /* 0, or a negative errno with a problem added; daemon_deinit() either way. */
-int daemon_init(struct daemon *daemon, const struct config *config, struct drpc_problems *problems);
+int daemon_init(struct daemon *daemon, const struct config *config, int signals,
+	struct drpc_problems *problems);
 
 /* Read and judge everything, start nothing. 0, or a negative errno with problems added. */
 int daemon_load(struct daemon *daemon);
@@ -39,11 +41,8 @@ int daemon_load(struct daemon *daemon);
  */
 int daemon_start(struct daemon *daemon);
 
-/* Serve on this thread, for some seconds: 0 when interrupted, -ETIMEDOUT to be called again. */
+/* Serve on this thread, for some seconds: 0 when a signal came, -ETIMEDOUT to be called again. */
 int daemon_serve(struct daemon *daemon);
-
-/* Have daemon_serve() return. After daemon_start(), also from a signal handler. */
-void daemon_interrupt(struct daemon *daemon);
 
 /* Finish what is under way, remove the socket's file. Returns whether every thread has ended. */
 bool daemon_stop(struct daemon *daemon);

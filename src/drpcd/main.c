@@ -4,11 +4,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "drpcd/config.h"
 #include "drpcd/daemon.h"
-#include "util/cleanup.h"
 
 enum { EXIT_DONE = 0, EXIT_START_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -19,44 +20,19 @@ static int print_problems(struct drpc_problems *problems, int status)
 	return status;
 }
 
-/* What a signal handler needs: who is to hear of the signal, and which one it was. */
-static struct daemon *interrupted;
-static volatile sig_atomic_t is_ending;
-static volatile sig_atomic_t is_hung_up;
-
-static void take_signal(int number)
-{
-	int error = errno;
-
-	if (number == SIGHUP)
-		is_hung_up = 1;
-	else
-		is_ending = 1;
-	daemon_interrupt(interrupted);
-	errno = error;
-}
-
-static const int taken[] = { SIGTERM, SIGINT, SIGHUP };
-
-/* Until the daemon can be interrupted, its signals wait; threads keep them blocked for ever. */
-static void block_signals(int how)
+/* The signals that the daemon reads when it has time for them; no thread is ever interrupted by
+ * one. */
+static int open_signals(void)
 {
 	sigset_t signals;
 
 	sigemptyset(&signals);
-	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
-		sigaddset(&signals, taken[i]);
-	sigprocmask(how, &signals, NULL);
-}
-
-static void install_handlers(struct daemon *daemon)
-{
-	struct sigaction action = { .sa_handler = take_signal, .sa_flags = SA_RESTART };
-
-	interrupted = daemon;
-	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
-		sigaction(taken[i], &action, NULL);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static void say(struct daemon *daemon, const char *word, const char *reason)
@@ -68,19 +44,31 @@ static void say(struct daemon *daemon, const char *word, const char *reason)
 	log_end(&line);
 }
 
-static int serve_until_signal(struct daemon *daemon)
+/* Deal with the signals that came. Returns whether one of them says to end. */
+static bool take_signals(struct daemon *daemon)
 {
-	while (!is_ending) {
-		int r = daemon_serve(daemon);
+	struct signalfd_siginfo info;
+	bool is_ending = false;
 
-		if (r < 0 && r != -ETIMEDOUT)
-			return r;
-		if (is_hung_up) {
-			is_hung_up = 0;
+	while (read(daemon->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
 			say(daemon, "warn",
 				"SIGHUP: policies are read at the start only; restart to change them");
-		}
+		else
+			is_ending = true;
 	}
+	return is_ending;
+}
+
+static int serve_until_signal(struct daemon *daemon)
+{
+	int r;
+
+	do {
+		r = daemon_serve(daemon);
+		if (r < 0 && r != -ETIMEDOUT)
+			return r;
+	} while (!take_signals(daemon));
 	return 0;
 }
 
@@ -92,10 +80,8 @@ static int serve(struct daemon *daemon)
 		daemon_stop(daemon);
 		return print_problems(daemon->problems, EXIT_START_FAILED);
 	}
-	block_signals(SIG_UNBLOCK);
 	if (serve_until_signal(daemon) < 0)
 		return EXIT_START_FAILED;
-	block_signals(SIG_BLOCK);
 	say(daemon, "stopping", "finishing the calls under way");
 	is_ended = daemon_stop(daemon);
 	say(daemon, "stopped", is_ended ? "done" : "calls that took too long were cut short");
@@ -107,12 +93,16 @@ static int serve(struct daemon *daemon)
 static int run(const struct config *config, struct drpc_problems *problems)
 {
 	struct daemon daemon;
+	int signals;
 	int status;
 	int r;
 
-	block_signals(SIG_BLOCK);
-	install_handlers(&daemon);
-	r = daemon_init(&daemon, config, problems);
+	signals = open_signals();
+	if (signals < 0) {
+		drpc_problems_add(problems, NULL, 0, "signals: %s", strerror(errno));
+		return print_problems(problems, EXIT_START_FAILED);
+	}
+	r = daemon_init(&daemon, config, signals, problems);
 	if (r == 0)
 		r = daemon_load(&daemon);
 	if (r < 0 || drpc_problems_count(problems) != 0)
@@ -122,6 +112,7 @@ static int run(const struct config *config, struct drpc_problems *problems)
 	else
 		status = serve(&daemon);
 	daemon_deinit(&daemon);
+	close(signals);
 	return status;
 }
 

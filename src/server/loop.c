@@ -267,6 +267,7 @@ int loop_init(struct loop *loop, struct drpc_server *server)
 		.server = server,
 		.wake_source = { woken },
 		.accept_source = { listener_ready },
+		.interrupt_source = { server_interrupted },
 		.receiving.wait_ns = options->message_timeout_ms * NS_PER_MS,
 		.sending.wait_ns = options->send_timeout_ms * NS_PER_MS,
 		.leaving.wait_ns = LEAVING_WAIT_NS,

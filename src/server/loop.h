@@ -45,6 +45,7 @@ struct loop {
 	struct epoll_event events[LOOP_BATCH_EVENTS]; /* this batch */
 	struct source wake_source;
 	struct source accept_source;
+	struct source interrupt_source;
 	uint64_t now_ns;	  /* CLOCK_MONOTONIC, of this batch */
 	uint64_t accept_again_ns; /* 0: accepting; else: when to try again */
 	bool accept_open;	  /* the listener is in the epoll set */

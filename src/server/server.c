@@ -100,6 +100,8 @@ int drpc_server_new(struct drpc_service *service, const struct drpc_server_optio
 	server->service = service;
 	server->options = with_defaults(*options);
 	server->options.path = server->path;
+	if (options->interrupt_fd != NULL)
+		server->interrupt_fd = *options->interrupt_fd;
 	server->listener = -1;
 	server->life = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	server->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
@@ -154,6 +156,14 @@ const char *drpc_fault_socket_in_use(const char *path, char *text, size_t size)
 
 /* Threads. */
 
+/* Each time that it becomes readable, not as long as it is: nobody may be there to read it. */
+static int watch_interrupts(struct drpc_server *server, struct loop *loop)
+{
+	if (server->options.interrupt_fd == NULL)
+		return 0;
+	return loop_watch(loop, server->interrupt_fd, &loop->interrupt_source, EPOLLIN | EPOLLET);
+}
+
 static int start_loop(struct drpc_server *server, struct loop *loop)
 {
 	int r;
@@ -163,7 +173,7 @@ static int start_loop(struct drpc_server *server, struct loop *loop)
 	pthread_mutex_unlock(&server->lock);
 	if (server->options.serves_in_run && loop == &server->loops[0]) {
 		server->own_loops = 1;
-		return 0;
+		return watch_interrupts(server, loop);
 	}
 	r = workers_spawn(&loop->thread, loop_run, loop);
 	if (r < 0) {
@@ -272,6 +282,15 @@ static uint64_t deadline_after(int timeout_ms)
 	return serve_clock_ns() + (uint64_t)timeout_ms * 1000000;
 }
 
+void server_interrupted(struct source *source, uint32_t events)
+{
+	struct loop *loop =
+		(struct loop *)((char *)source - offsetof(struct loop, interrupt_source));
+
+	(void)events;
+	loop->server->is_interrupted = true;
+}
+
 /* Have it for this thread: false when there is none, another thread has it, or it has ended. */
 static bool take_own_loop(struct drpc_server *server)
 {
@@ -303,7 +322,7 @@ static int serve_own_loop(struct drpc_server *server, uint64_t deadline_ns, bool
 	struct loop *loop = &server->loops[0];
 
 	while (loop_turn(loop, deadline_ns)) {
-		if (may_interrupt && atomic_load(&server->is_interrupted))
+		if (may_interrupt && server->is_interrupted)
 			return -EINTR;
 		if (loop->now_ns >= deadline_ns)
 			return -ETIMEDOUT;
@@ -353,15 +372,8 @@ int drpc_server_run(struct drpc_server *server, int timeout_ms)
 		r = wait_until_over(server, deadline_ns);
 	if (r != -EINTR)
 		return r;
-	atomic_store(&server->is_interrupted, false);
+	server->is_interrupted = false;
 	return 0;
-}
-
-void drpc_server_interrupt(struct drpc_server *server)
-{
-	atomic_store(&server->is_interrupted, true);
-	if (server->loops != NULL)
-		loop_wake(&server->loops[0]);
 }
 
 /* The end. */

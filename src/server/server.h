@@ -13,14 +13,15 @@ struct drpc_server {
 	struct drpc_service *service;
 	struct drpc_server_options options; /* with every default filled in */
 	char *path;
-	int listener; /* -1: not bound */
-	ino_t inode;  /* of the socket's file */
+	int interrupt_fd; /* where the options name one */
+	int listener;	  /* -1: not bound */
+	ino_t inode;	  /* of the socket's file */
 
 	struct loop *loops;
 	unsigned loop_count; /* initialised */
 	unsigned own_loops; /* of them, the first so many are nobody's but drpc_server_run()'s: 0 or
 			       1 */
-	_Atomic bool is_interrupted;
+	bool is_interrupted;	/* only whoever drives that loop knows */
 	_Atomic bool is_paused; /* a loop could not accept, and none has accepted since */
 	_Atomic bool has_cut;	/* calls, at the end */
 	struct workers workers;
@@ -37,6 +38,9 @@ struct drpc_server {
 	bool own_ended;	  /* and that loop has ended */
 	bool is_over;	  /* shut down, or never to start */
 };
+
+/* The source of the caller's interrupt_fd, on the loop that drpc_server_run() drives. */
+void server_interrupted(struct source *source, uint32_t events);
 
 /* A loop's thread ends. */
 void server_loop_ended(struct drpc_server *server);

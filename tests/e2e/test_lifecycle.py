@@ -153,10 +153,12 @@ class End(Case):
         self.check_gone(daemon)
 
     def test_sigterm_takes_no_new_calls(self):
-        daemon, connection = self.start_slow()
+        daemon, connection = self.start_slow('--threads', '1')
+        idle = self.connection(daemon)
+        self.assert_works(idle)
         self.begin(daemon, connection, WAIT, b'%d' % (500 * drpc.SLOW), b'begun 1')
         daemon.signal(signal.SIGTERM)
-        daemon.wait_for_log('^stopping')
+        self.assert_ended(idle)  # from here on the only loop accepts nobody
         with self.assertRaises((*drpc.ENDED, OSError)):
             daemon.call(SLOW_MODULE, COUNT)
         self.assertEqual(connection.recv().status, drpc.SUCCESS)

@@ -94,7 +94,7 @@ class Descriptors(Case):
         kinds = collections.Counter(name.split(':')[0] if name.startswith(('socket:', 'pipe:')) else name
                                     for name in daemon.descriptors().values())
         self.assertEqual(kinds, {'/dev/null': 2, 'pipe': 1, 'socket': 2, 'anon_inode:[eventpoll]': 2,
-                                 'anon_inode:[eventfd]': 2})
+                                 'anon_inode:[eventfd]': 2, 'anon_inode:[signalfd]': 1})
 
     @needs_root
     def test_sessions_give_theirs_back(self):

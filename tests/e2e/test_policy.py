@@ -337,7 +337,8 @@ callers = *
         self.assertTrue(daemon.find('no-such-user'), daemon.log())
 
     def test_options_in_a_file(self):
-        daemon = self.make({'echo': open_policy('echo')}, files={'drpcd.conf': '[drpcd]\nlog = json\nlog-calls = yes\n'})
+        daemon = self.make({'echo': open_policy('echo')},
+                           files={'drpcd.conf': '[drpcd]\nlog = json\nlog-calls = yes\n'})
         daemon.command += ['--config', os.path.join(daemon.directory, 'drpcd.conf')]
         daemon.start()
         self.addCleanup(daemon.stop)

@@ -221,8 +221,8 @@ class PolicyExplain(ToolCase):
 
     @needs_root
     def test_it_needs_no_root(self):
-        code, out, err = as_user(ALICE, run, 'policy', 'explain', '--policy-dir', self.daemon.policy_dir, '--module-dir',
-                                 self.daemon.module_dir, '--user', 1500, 'hello', 'greeting')
+        code, out, err = as_user(ALICE, run, 'policy', 'explain', '--policy-dir', self.daemon.policy_dir,
+                                 '--module-dir', self.daemon.module_dir, '--user', 1500, 'hello', 'greeting')
         self.assertEqual((code, out[:7]), (DONE, b'ALLOWED'), err)
         code, out, err = as_user(ALICE, run, 'policy', 'check', self.daemon.policy_dir)
         self.assertEqual(code, DONE, out + err)
