@@ -84,7 +84,7 @@ static void print_event(const struct log *log, const struct drpc_event *event)
 	add_peer(&line, event->peer);
 	add_call(&line, event);
 	add_verdict(&line, event->verdict);
-	if (event->call != NULL && drpc_status_name(event->status) != NULL)
+	if ((event->call != NULL || event->status != 0) && drpc_status_name(event->status) != NULL)
 		log_text(&line, "status", drpc_status_name(event->status));
 	log_text(&line, "reason", event->reason);
 	if (event->call != NULL)

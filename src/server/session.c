@@ -284,6 +284,17 @@ static int send_response(struct server_session *session, const struct drpc_respo
 	return r < 0 ? r : 1;
 }
 
+/* A message midway had to wait for answers to go out; one that is overdue by now waits no longer.
+ */
+static void expect_rest(struct server_session *session)
+{
+	struct loop *loop = session->loop;
+
+	loop_expect(loop, &loop->receiving, session);
+	if (loop->now_ns - session->begun_ns >= loop->receiving.wait_ns)
+		session_expire(session);
+}
+
 static void write_on(struct server_session *session)
 {
 	while (session->outgoing != NULL) {
@@ -304,7 +315,7 @@ static void write_on(struct server_session *session)
 	}
 	loop_expect_no_more(session);
 	if (assembler_is_midway(&session->channel.assembler))
-		loop_expect(session->loop, &session->loop->receiving, session);
+		expect_rest(session);
 	session_update_events(session);
 }
 
@@ -446,8 +457,10 @@ static bool charge_midway(struct server_session *session)
 
 static void take_chunk(struct server_session *session)
 {
-	if (session->expected_in == NULL)
+	if (session->expected_in == NULL) {
+		session->begun_ns = session->loop->now_ns;
 		loop_expect(session->loop, &session->loop->receiving, session);
+	}
 	if (!charge_midway(session))
 		leave(session, DRPC_STATUS_BUSY);
 }

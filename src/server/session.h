@@ -44,6 +44,7 @@ struct server_session {
 	bool is_leaving;
 	bool is_closed;
 
+	uint64_t begun_ns;		   /* when the message midway was */
 	struct deadline_list *expected_in; /* NULL: no deadline runs */
 	uint64_t deadline_ns;
 	struct server_session *earlier; /* in that list */

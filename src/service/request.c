@@ -65,11 +65,18 @@ static bool refuse(struct drpc_request *request, enum drpc_status status)
 	return false;
 }
 
+/* There is no call that an event could be about. */
 static bool refuse_undecodable(struct drpc_request *request)
 {
 	request->call = (struct drpc_call){ .sequence = DRPC_SEQUENCE_NONE };
 	refuse(request, DRPC_STATUS_FAILED_UNMARSHAL_CALL);
-	report(request, DRPC_EVENT_FAIL, NULL, "the message is not a Call");
+	request->is_reported = true;
+	service_report(request->service, &(struct drpc_event){
+						 .kind = DRPC_EVENT_FAIL,
+						 .peer = request->peer,
+						 .status = request->response.status,
+						 .reason = "the message is not a Call",
+					 });
 	return false;
 }
 

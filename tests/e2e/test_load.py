@@ -216,7 +216,7 @@ class Exhausted(Case):
         daemon = self.open_daemon('--threads', '2', modules=('echo',), nofile=64)
         sessions = []
         while not daemon.find('^pause'):
-            self.assertLess(len(sessions), 100, 'accepting does not pause')
+            self.assertLess(len(sessions), 2000, 'accepting does not pause')
             sessions.append(self.connection(daemon))
             self.assert_works(sessions[0])
         waiting = [self.connection(daemon) for _ in range(10)]
@@ -228,7 +228,7 @@ class Exhausted(Case):
         seconds, used = time.monotonic() - begin, cpu_seconds(daemon.pid) - before
         self.assertLess(used, 0.1 * seconds, f'{used:.2f} s of CPU in {seconds:.2f} s of pause')
         self.assert_works(sessions[0])
-        for connection in sessions[-20:]:
+        for connection in sessions[1:]:  # the last of them may be waiting too
             connection.close()
         daemon.wait_for_log('^resume')
         for connection in waiting:

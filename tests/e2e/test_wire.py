@@ -348,7 +348,7 @@ class Statuses(Case):
                 connection.send_message(message)
                 self.assertEqual(connection.recv(), (-1, drpc.FAILED_UNMARSHAL_CALL, b''))
                 self.assert_works(connection)
-        daemon.wait_for_log('^fail .*status=FAILED_UNMARSHAL_CALL .*sequence=-1')
+        daemon.wait_for_log('^fail uid=.* status=FAILED_UNMARSHAL_CALL reason=')
 
     def test_failed_unmarshal_call_of_a_large_message(self):
         _, connection = self.connect_to_all()
