@@ -40,13 +40,14 @@ const struct drpc_peer *drpc_session_peer(const struct drpc_session *session);
 
 /**
  * drpc_session_process - receive one message, run its call, send the response
- * @timeout_ms: milliseconds for all of that; 0 takes what has arrived and does not wait for more;
- * -1 waits for ever
+ * @timeout_ms: milliseconds to receive and to send; 0 takes what has arrived and does not wait for
+ *              more; -1 waits for ever. The handler takes as long as it takes
  *
  * Returns 0: one call was answered, and a refusal is an answer too. Or
  *   -ETIMEDOUT  no whole message in time, or the peer does not read; call again to go on waiting
  *   -ENOTCONN   the peer closed its end
  *   -EPROTO     the peer broke the protocol, or was not allowed anything; free the session
+ *   -ENOBUFS    max-bytes-per-uid; free the session
  *   -ENOMEM     or another error of recvmsg(2) or sendmsg(2); free the session
  */
 int drpc_session_process(struct drpc_session *session, int timeout_ms);

@@ -3,6 +3,7 @@
 #include "drpcd/config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,6 +191,24 @@ static bool set(struct config *config, const struct option *option, const char *
 	return option->read(option, value, (char *)config + option->field);
 }
 
+/* What a value of the option looks like, for a person who wrote another. */
+static const char *option_hint(const struct option *option, char *hint, size_t size)
+{
+	if (option->read == read_number)
+		snprintf(hint, size, "from %" PRIu64 " to %" PRIu64, option->min, option->max);
+	else if (option->read == read_time)
+		snprintf(hint, size, "such as 500ms or 10s, from 1ms to 3600s");
+	else if (option->read == read_size)
+		snprintf(hint, size, "such as 512K or 64M, of at least %" PRIu64, option->min);
+	else if (option->read == read_octal)
+		snprintf(hint, size, "such as 0660, at most 0777");
+	else if (option->read == read_word)
+		snprintf(hint, size, "one of these words");
+	else
+		snprintf(hint, size, "not empty");
+	return hint;
+}
+
 /* The file. */
 
 struct file_reader {
@@ -202,6 +221,7 @@ struct file_reader {
 static void add_pair(struct file_reader *reader, const struct ini_event *event)
 {
 	const struct option *option = find_option(event->key, strlen(event->key));
+	char hint[64];
 	unsigned *seen;
 
 	if (option == NULL) {
@@ -219,8 +239,8 @@ static void add_pair(struct file_reader *reader, const struct ini_event *event)
 	*seen = event->line;
 	if (!set(reader->config, option, event->value))
 		drpc_problems_add(reader->problems, reader->file, event->line,
-			"\"%s\" cannot be \"%s\"; write %s = %s", event->key, event->value,
-			event->key, option->expects);
+			"\"%s\" cannot be \"%s\"; write %s = %s, %s", event->key, event->value,
+			event->key, option->expects, option_hint(option, hint, sizeof(hint)));
 }
 
 static void take_event(void *data, const struct ini_event *event)
@@ -302,6 +322,7 @@ static void take_flag(struct config *config, struct command_line *line, const ch
 	bool is_config = length == strlen("config") && memcmp(flag, "config", length) == 0;
 	const struct option *option = find_option(flag, length);
 	const char *value;
+	char hint[64];
 
 	if (!is_config && option == NULL) {
 		if (config != NULL)
@@ -312,9 +333,13 @@ static void take_flag(struct config *config, struct command_line *line, const ch
 	value = value_of(line, equals);
 	if (is_config && value != NULL)
 		*config_file = value;
-	else if (config != NULL && (value == NULL || is_config || !set(config, option, value)))
-		drpc_problems_add(problems, NULL, 0, "--%.*s needs a value: --%.*s %s", (int)length,
-			flag, (int)length, flag, is_config ? "FILE" : option->expects);
+	else if (config != NULL && value == NULL)
+		drpc_problems_add(problems, NULL, 0, "--%s needs a value: --%s %s", flag, flag,
+			is_config ? "FILE" : option->expects);
+	else if (config != NULL && !set(config, option, value))
+		drpc_problems_add(problems, NULL, 0, "--%s cannot be \"%s\"; write --%s %s, %s",
+			option->name, value, option->name, option->expects,
+			option_hint(option, hint, sizeof(hint)));
 }
 
 static void take_flags(struct config *config, int argc, char **argv, const char **config_file,

@@ -40,10 +40,10 @@ int daemon_init(struct daemon *daemon, const struct config *config, int signals,
 	*daemon = (struct daemon){
 		.config = config,
 		.problems = problems,
-		.log = { STDERR_FILENO, (enum log_format)config->log },
 		.keeper = { .fd = -1 },
 		.signals = signals,
 	};
+	log_open(&daemon->log, STDERR_FILENO, (enum log_format)config->log);
 	event_log_init(&daemon->events, &daemon->log);
 	r = drpc_service_new(&daemon->service);
 	if (r < 0) {
@@ -73,8 +73,12 @@ static int load_module(struct daemon *daemon, struct drpc_policy *policy)
 	}
 	r = drpc_module_load(
 		daemon->config->module_dir, library, daemon->problems, &handle, &module);
-	if (r < 0)
+	if (r < 0) {
+		drpc_problems_add(daemon->problems, drpc_policy_file(policy), 0,
+			"its library %s is not served, see above; modules are read from --module-dir %s",
+			library, daemon->config->module_dir);
 		return r;
+	}
 	return drpc_service_register(daemon->service, module, policy, daemon->problems);
 }
 
@@ -232,8 +236,7 @@ static int filter(struct daemon *daemon)
 		drpc_policies_count(daemon->policies), daemon->problems);
 }
 
-static void warn(
-	const struct daemon *daemon, const char *key, const char *value, const char *reason)
+static void warn(struct daemon *daemon, const char *key, const char *value, const char *reason)
 {
 	struct log_line line;
 
@@ -243,15 +246,17 @@ static void warn(
 	log_end(&line);
 }
 
-static void warn_of_weakness(const struct daemon *daemon)
+static void warn_of_weakness(struct daemon *daemon)
 {
 	uint64_t max_sessions =
 		daemon->config->max_sessions != 0 ? daemon->config->max_sessions : 16384;
 	struct rlimit descriptors;
 
-	if (daemon->config->sandbox != DRPC_SANDBOX_ENFORCE)
-		warn(daemon, "sandbox", sandbox_modes[daemon->config->sandbox],
-			"forbidden system calls do not end the process");
+	if (daemon->config->sandbox == DRPC_SANDBOX_LOG)
+		warn(daemon, "sandbox", "log", "forbidden system calls do not end the process");
+	if (daemon->config->sandbox == DRPC_SANDBOX_OFF)
+		warn(daemon, "sandbox", "off",
+			"no system call and no path is forbidden, and memory may be made code");
 	if (geteuid() == 0)
 		warn(daemon, "user", "root", "the daemon runs as root; give it a user of its own");
 	if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 &&
@@ -302,7 +307,7 @@ static bool has_peer_pidfd(void)
 
 /* The line that says what serves and what this kernel lacks; made while the kernel can still be
  * asked. */
-static void make_ready_line(const struct daemon *daemon, struct log_line *line)
+static void make_ready_line(struct daemon *daemon, struct log_line *line)
 {
 	struct name_list modules = { 0 };
 	struct name_list missing = { 0 };
@@ -378,4 +383,5 @@ void daemon_deinit(struct daemon *daemon)
 	drpc_policies_free(daemon->policies);
 	free(daemon->needs);
 	free(daemon->user.groups);
+	log_close(&daemon->log);
 }

@@ -8,6 +8,9 @@
 
 #define WINDOW_NS UINT64_C(5000000000)
 
+/* How many slots a uid may look for its own in. */
+#define PLACES 16
+
 static const char *const words[] = {
 	[DRPC_EVENT_CALL] = "call",
 	[DRPC_EVENT_DENY] = "deny",
@@ -19,7 +22,7 @@ static const char *const words[] = {
 	[DRPC_EVENT_RESUME] = "resume",
 };
 
-void event_log_init(struct event_log *events, const struct log *log)
+void event_log_init(struct event_log *events, struct log *log)
 {
 	*events = (struct event_log){ .log = log, .lock = PTHREAD_MUTEX_INITIALIZER };
 }
@@ -76,7 +79,7 @@ static void add_verdict(struct log_line *line, const struct drpc_verdict *verdic
 	}
 }
 
-static void print_event(const struct log *log, const struct drpc_event *event)
+static void print_event(struct log *log, const struct drpc_event *event)
 {
 	struct log_line line;
 
@@ -94,7 +97,7 @@ static void print_event(const struct log *log, const struct drpc_event *event)
 
 /* Repeats. */
 
-static void print_repeats(const struct log *log, const struct event_log_slot *slot)
+static void print_repeats(struct log *log, const struct event_log_slot *slot)
 {
 	struct log_line line;
 
@@ -105,7 +108,7 @@ static void print_repeats(const struct log *log, const struct event_log_slot *sl
 	log_end(&line);
 }
 
-static void end_window(const struct log *log, struct event_log_slot *slot)
+static void end_window(struct log *log, struct event_log_slot *slot)
 {
 	if (slot->is_used && slot->repeats > 0)
 		print_repeats(log, slot);
@@ -142,16 +145,29 @@ static bool was_printed(const struct event_log_slot *slot, uint64_t hash)
 	return false;
 }
 
-/* The slot of a uid, in a window that has not ended. Two uids that share a slot take turns. */
+/*
+ * The slot of a uid, in a window that has not ended. Where a uid looks for one, windows of others
+ * are left alone; when all of those places are taken it has none, and NULL stands for "count, do
+ * not print": nobody can buy lines with more uids than a person could read.
+ */
 static struct event_log_slot *slot_of(struct event_log *events, uid_t uid, uint64_t now_ns)
 {
-	struct event_log_slot *slot = &events->slots[uid % EVENT_LOG_SLOTS];
+	struct event_log_slot *free_slot = NULL;
 
-	if (slot->is_used && (slot->uid != uid || now_ns - slot->begin_ns > WINDOW_NS))
-		end_window(events->log, slot);
-	if (!slot->is_used)
-		*slot = (struct event_log_slot){ .is_used = true, .uid = uid, .begin_ns = now_ns };
-	return slot;
+	for (unsigned i = 0; i < PLACES; i++) {
+		struct event_log_slot *slot = &events->slots[(uid + i) % EVENT_LOG_SLOTS];
+
+		if (slot->is_used && now_ns > slot->begin_ns + WINDOW_NS)
+			end_window(events->log, slot);
+		if (slot->is_used && slot->uid == uid)
+			return slot;
+		if (!slot->is_used && free_slot == NULL)
+			free_slot = slot;
+	}
+	if (free_slot != NULL)
+		*free_slot =
+			(struct event_log_slot){ .is_used = true, .uid = uid, .begin_ns = now_ns };
+	return free_slot;
 }
 
 static bool is_to_be_printed(struct event_log *events, const struct drpc_event *event)
@@ -160,6 +176,10 @@ static bool is_to_be_printed(struct event_log *events, const struct drpc_event *
 	struct event_log_slot *slot;
 
 	slot = slot_of(events, drpc_peer_uid(event->peer), clock_ns());
+	if (slot == NULL) {
+		events->others++;
+		return false;
+	}
 	if (was_printed(slot, hash) || slot->distinct == EVENT_LOG_DISTINCT) {
 		slot->repeats++;
 		return false;
@@ -182,16 +202,32 @@ void event_log_take(void *data, const struct drpc_event *event)
 	pthread_mutex_unlock(&events->lock);
 }
 
+/* Of uids that found no slot. */
+static void print_others(struct event_log *events)
+{
+	struct log_line line;
+
+	if (events->others == 0)
+		return;
+	log_begin(&line, events->log, "repeat");
+	log_number(&line, "count", (int64_t)events->others);
+	log_text(&line, "reason", "from more uids than are told apart");
+	log_end(&line);
+	events->others = 0;
+}
+
 void event_log_flush(struct event_log *events, bool all)
 {
-	uint64_t now_ns = clock_ns();
+	uint64_t now_ns;
 
 	pthread_mutex_lock(&events->lock);
+	now_ns = clock_ns();
 	for (size_t i = 0; i < EVENT_LOG_SLOTS; i++) {
 		struct event_log_slot *slot = &events->slots[i];
 
-		if (all || now_ns - slot->begin_ns > WINDOW_NS)
+		if (all || now_ns > slot->begin_ns + WINDOW_NS)
 			end_window(events->log, slot);
 	}
+	print_others(events);
 	pthread_mutex_unlock(&events->lock);
 }

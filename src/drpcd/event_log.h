@@ -28,12 +28,13 @@ struct event_log_slot {
 };
 
 struct event_log {
-	const struct log *log;
+	struct log *log;
 	pthread_mutex_t lock;
 	struct event_log_slot slots[EVENT_LOG_SLOTS];
+	uint64_t others; /* counted, of uids that found no slot */
 };
 
-void event_log_init(struct event_log *events, const struct log *log);
+void event_log_init(struct event_log *events, struct log *log);
 
 /* A drpc_event_fn; @data is the struct event_log. */
 void event_log_take(void *data, const struct drpc_event *event);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* drpcd: reads its configuration, starts the daemon, waits for the signal to end. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,23 @@ static int print_problems(struct drpc_problems *problems, int status)
 	for (size_t i = 0; i < drpc_problems_count(problems); i++)
 		fprintf(stderr, "drpcd: %s\n", drpc_problems_text(problems, i));
 	return status;
+}
+
+/*
+ * Begin with the three standard descriptors and no other: one that was closed would be given to the
+ * next thing that is opened, and be written to as the log; one that was inherited would stay open
+ * for a process that must not be able to open it.
+ */
+static int tidy_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -errno;
+	return close_range(STDERR_FILENO + 1, ~0U, 0) < 0 ? -errno : 0;
 }
 
 /* The signals that the daemon reads when it has time for them; no thread is ever interrupted by
@@ -118,10 +136,13 @@ static int run(const struct config *config, struct drpc_problems *problems)
 
 int main(int argc, char **argv)
 {
-	struct drpc_problems *problems = drpc_problems_new();
+	struct drpc_problems *problems;
 	struct config config;
 	int status;
 
+	if (tidy_descriptors() < 0)
+		return EXIT_START_FAILED;
+	problems = drpc_problems_new();
 	if (problems == NULL)
 		return EXIT_START_FAILED;
 	switch (config_read(&config, argc, argv, problems)) {

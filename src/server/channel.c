@@ -162,16 +162,20 @@ void channel_say(int fd, enum drpc_status status)
 
 bool channel_drain(int fd)
 {
-	bool was_any = false;
+	bool has_said = false;
 	uint8_t byte;
+	int r;
 
 	for (int i = 0; i < DRAIN_MAX_PACKETS; i++) {
 		struct iovec iov = { &byte, 1 };
 		struct received received;
 
-		if (socket_receive(fd, &iov, 1, &received) < 0)
+		r = socket_receive(fd, &iov, 1, &received);
+		if (r == -EAGAIN)
 			break;
-		was_any = true;
+		has_said = true;
+		if (r < 0) /* its end, after which there is nothing to wait for */
+			break;
 	}
-	return was_any;
+	return has_said;
 }

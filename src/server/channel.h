@@ -65,8 +65,8 @@ void channel_say(int fd, enum drpc_status status);
 
 /*
  * Read what is there and forget it, so that closing the socket does not destroy an answer that the
- * peer has yet to read (closing with unread data resets the connection). Returns whether anything
- * was there.
+ * peer has yet to read (closing with unread data resets the connection). Returns whether the
+ * peer has said anything, or has gone: what it was to be told is there for it to read.
  */
 bool channel_drain(int fd);
 

@@ -60,6 +60,7 @@ struct loop {
 	struct deadline_list receiving;	 /* a message is midway */
 	struct deadline_list sending;	 /* a response is midway */
 	struct deadline_list leaving;	 /* refused, and given a moment to read why */
+	unsigned strangers;		 /* of them, those whom nothing could be allowed */
 
 	pthread_mutex_t lock;  /* guards answered */
 	struct kept *answered; /* by other threads, the newest first */

@@ -17,6 +17,12 @@
 /* Packets that one session may have received or sent before others get their turn. */
 #define BURST_PACKETS 16
 
+/* Sessions of one uid whose send buffer is enlarged, to 2 MiB each as the kernel counts. */
+#define LARGE_BUFFERS_MAX 64
+
+/* Strangers that one loop lets linger. */
+#define STRANGERS_MAX 16
+
 /* LATER calls that one session may have under way; beyond them it is not read. */
 #define KEPT_MAX 64
 
@@ -86,6 +92,9 @@ static void unlink_session(struct loop *loop, struct server_session *session)
 static void leave(struct server_session *session, enum drpc_status status)
 {
 	channel_say(session->channel.fd, status);
+	assembler_deinit(&session->channel.assembler);
+	quota_give_bytes(session->user, session->charged);
+	session->charged = 0;
 	session->is_leaving = true;
 	loop_expect(session->loop, &session->loop->leaving, session);
 	session_update_events(session);
@@ -125,10 +134,31 @@ static int take_place(struct server_session *session)
 	return -EUSERS;
 }
 
+/*
+ * A stranger gets a moment to read that it is one, so that a client which sends before it reads
+ * finds the answer and no broken pipe; but only as many at a time as cannot take the places of
+ * others.
+ */
+static int meet_stranger(struct server_session *session)
+{
+	struct loop *loop = session->loop;
+
+	if (service_admits(loop->server->service, &session->channel.peer))
+		return 0;
+	if (loop->strangers >= STRANGERS_MAX) {
+		turn_away(session, DRPC_STATUS_PERMISSION_DENIED);
+		return -EACCES;
+	}
+	session->is_stranger = true;
+	return 0;
+}
+
 static int set_up(struct server_session *session)
 {
 	int r = identify(session, session->channel.fd);
 
+	if (r == 0)
+		r = meet_stranger(session);
 	if (r < 0)
 		return r;
 	r = take_place(session);
@@ -160,8 +190,10 @@ void session_open(struct loop *loop, int fd)
 		return;
 	}
 	link_session(loop, session);
-	if (!service_admits(loop->server->service, &session->channel.peer))
+	if (session->is_stranger) {
+		loop->strangers++;
 		leave(session, DRPC_STATUS_PERMISSION_DENIED);
+	}
 }
 
 /* Sending: at once if the socket takes it, else as the peer reads. */
@@ -228,7 +260,7 @@ static int keep_memory(
 /* The bytes that a peer makes the server hold by not reading count like those that it sends. */
 static bool charge_outgoing(struct server_session *session, struct outgoing *outgoing)
 {
-	size_t bytes = sizeof(*outgoing) + outgoing->splitter.body_size;
+	size_t bytes = sizeof(*outgoing) + outgoing->capacity + arena_held(&outgoing->arena);
 
 	if (bytes <= outgoing->charged)
 		return true;
@@ -264,6 +296,17 @@ static int hold_back(struct server_session *session, const struct splitter *spli
 	return 0;
 }
 
+/* Unread answers in the kernel are memory too, so only so many sessions of a uid get room for large
+ * ones. */
+static void enlarge_buffer(struct server_session *session)
+{
+	if (session->has_large_buffer ||
+		!quota_take_one(&session->user->large_buffers, LARGE_BUFFERS_MAX))
+		return;
+	session->has_large_buffer = true;
+	socket_raise_send_buffer(session->channel.fd);
+}
+
 /* 0: sent. 1: held back, and what it lies in is the session's. Negative: the session ends. */
 static int send_response(struct server_session *session, const struct drpc_response *response,
 	struct call_memory *memory, struct kept *kept)
@@ -275,7 +318,7 @@ static int send_response(struct server_session *session, const struct drpc_respo
 	splitter_init(&splitter, head, envelope_encode_response(response, head), response->body,
 		response->body_size);
 	if (response->body_size > DRPC_CHUNK_MAX_BYTES / 2)
-		socket_raise_send_buffer(session->channel.fd);
+		enlarge_buffer(session);
 	if (session->outgoing == NULL)
 		r = channel_send(&session->channel, &splitter, BURST_PACKETS);
 	if (r != -EAGAIN)
@@ -514,8 +557,8 @@ static void session_ready(struct source *source, uint32_t events)
 		write_on(session);
 	else if ((session->events & EPOLLIN) != 0)
 		read_on(session);
-	else
-		session_close(session); /* only its end can wake a session that is waiting */
+	else if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+		session_close(session); /* while it waited for answers */
 }
 
 /* Ends. */
@@ -550,6 +593,8 @@ void session_close(struct server_session *session)
 	if (session->is_closed)
 		return;
 	session->is_closed = true;
+	if (session->is_stranger)
+		loop->strangers--;
 	loop_expect_no_more(session);
 	close(session->channel.fd);
 	session->channel.fd = -1;
@@ -557,6 +602,8 @@ void session_close(struct server_session *session)
 	free_all_outgoing(session);
 	quota_give_bytes(session->user, session->charged);
 	session->charged = 0;
+	if (session->has_large_buffer)
+		quota_give_one(&session->user->large_buffers);
 	unlink_session(loop, session);
 	session->next = loop->closed;
 	loop->closed = session;

@@ -42,6 +42,8 @@ struct server_session {
 
 	uint32_t events; /* that epoll watches */
 	bool is_leaving;
+	bool is_stranger;
+	bool has_large_buffer; /* of the kernel, counted in the user's quota */
 	bool is_closed;
 
 	uint64_t begun_ns;		   /* when the message midway was */

@@ -23,6 +23,7 @@ struct drpc_session {
 	struct drpc_service *service;
 	struct channel channel;
 	struct quota_user *user;
+	size_t charged; /* bytes of the user's quota */
 	struct arena arena;
 	struct channel_scratch *scratch;
 
@@ -100,6 +101,13 @@ int drpc_session_new(int fd, struct drpc_service *service, struct drpc_session *
 	return 0;
 }
 
+static void give_back(struct drpc_session *session)
+{
+	if (session->user != NULL)
+		quota_give_bytes(session->user, session->charged);
+	session->charged = 0;
+}
+
 static void end_response(struct drpc_session *session)
 {
 	if (!session->is_sending)
@@ -108,6 +116,7 @@ static void end_response(struct drpc_session *session)
 	served_end(&session->served);
 	free(session->message.buffer);
 	session->message.buffer = NULL;
+	give_back(session);
 }
 
 void drpc_session_free(struct drpc_session *session)
@@ -115,6 +124,7 @@ void drpc_session_free(struct drpc_session *session)
 	if (session == NULL)
 		return;
 	end_response(session);
+	give_back(session);
 	cleanup_close(&session->channel.fd);
 	assembler_deinit(&session->channel.assembler);
 	arena_deinit(&session->arena);
@@ -153,6 +163,21 @@ static int wait_for(const struct drpc_session *session, short events, uint64_t d
 	return r == 0 ? -ETIMEDOUT : 0;
 }
 
+/* The memory of a message midway is the uid's, until its response is sent. */
+static int charge_midway(struct drpc_session *session)
+{
+	size_t held = assembler_held(&session->channel.assembler);
+
+	if (held <= session->charged)
+		return 0;
+	if (!quota_take_bytes(&session->service->quota, session->user, held - session->charged)) {
+		report(session, DRPC_EVENT_LIMIT, DRPC_STATUS_BUSY, "max-bytes-per-uid");
+		return -ENOBUFS;
+	}
+	session->charged = held;
+	return 0;
+}
+
 static int receive_message(struct drpc_session *session, uint64_t deadline_ns)
 {
 	for (;;) {
@@ -164,7 +189,11 @@ static int receive_message(struct drpc_session *session, uint64_t deadline_ns)
 			r = wait_for(session, POLLIN, deadline_ns);
 			if (r < 0)
 				return r;
-		} else if (r != CHANNEL_MORE) {
+		} else if (r == CHANNEL_MORE) {
+			r = charge_midway(session);
+			if (r < 0)
+				return r;
+		} else {
 			if (r == -EPROTO)
 				report(session, DRPC_EVENT_PROTOCOL, 0, why);
 			return r;

@@ -57,6 +57,7 @@ static struct kept *take(struct workers *workers)
 	if (kept != NULL) {
 		workers->first = kept->next;
 		workers->queued--;
+		quota_give_one(&kept->request.user->queued);
 	}
 	pthread_mutex_unlock(&workers->lock);
 	return kept;
@@ -103,7 +104,8 @@ bool workers_submit(struct workers *workers, struct kept *kept)
 	bool has_room;
 
 	pthread_mutex_lock(&workers->lock);
-	has_room = workers->queued < WORKERS_QUEUE_MAX;
+	has_room = workers->queued < WORKERS_QUEUE_MAX &&
+		   quota_take_one(&kept->request.user->queued, WORKERS_QUEUE_MAX_PER_UID);
 	if (has_room) {
 		kept->next = NULL;
 		if (workers->first != NULL)

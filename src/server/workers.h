@@ -12,7 +12,8 @@
 #include "service/request.h"
 
 /* Calls that may wait for a free worker. */
-#define WORKERS_QUEUE_MAX 1024
+#define WORKERS_QUEUE_MAX	  1024
+#define WORKERS_QUEUE_MAX_PER_UID 128
 
 struct workers {
 	pthread_mutex_t lock;
@@ -30,7 +31,7 @@ void workers_init(struct workers *workers);
 /* 0, -ENOMEM or -EAGAIN; workers_stop() either way. */
 int workers_start(struct workers *workers, unsigned count);
 
-/* False: the queue is full. */
+/* False: the queue is full, or its share of the caller's uid. */
 bool workers_submit(struct workers *workers, struct kept *kept);
 
 /* Waits for the handlers that are running. Nothing may be queued. */

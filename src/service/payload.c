@@ -133,7 +133,7 @@ int payload_unpack(const ProtobufCMessageDescriptor *type, const uint8_t *data, 
 		if (r < 0)
 			return r;
 	}
-	arena_set_budget(arena, PAYLOAD_BUDGET_FLOOR + PAYLOAD_BUDGET_FACTOR * size);
+	arena_set_budget(arena, payload_budget(size));
 	message = protobuf_c_message_unpack(type, &allocator, size, data);
 	if (message == NULL) {
 		if (arena->out_of_memory)

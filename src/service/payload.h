@@ -20,7 +20,20 @@
  * live off the floor.
  */
 #define PAYLOAD_BUDGET_FLOOR  ((size_t)1024 * 1024)
-#define PAYLOAD_BUDGET_FACTOR 4
+#define PAYLOAD_BUDGET_FACTOR 16
+
+/* A large body's budget goes no further than this, unless four times the body does. */
+#define PAYLOAD_BUDGET_MAX ((size_t)256 * 1024 * 1024)
+
+static inline size_t payload_budget(size_t size)
+{
+	size_t budget = PAYLOAD_BUDGET_FACTOR * size;
+	size_t least = 4 * size;
+
+	if (budget > PAYLOAD_BUDGET_MAX)
+		budget = least > PAYLOAD_BUDGET_MAX ? least : PAYLOAD_BUDGET_MAX;
+	return PAYLOAD_BUDGET_FLOOR + budget;
+}
 
 /*
  * Unpack @data into @arena. 0; -EBADMSG malformed; -E2BIG over its budget; -ELOOP nested too deeply

@@ -166,10 +166,9 @@ quota_refusal quota_begin_call(struct quota_user *user, size_t module,
 	bool is_counted = limits->concurrent_calls != 0;
 	quota_refusal refusal = NULL;
 
-	if (is_counted && atomic_fetch_add(&calls->under_way, 1) >= limits->concurrent_calls)
-		refusal = "concurrent-calls";
-	else if (limits->calls_per_second != 0 &&
-		 !is_in_rate(calls, limits->calls_per_second, now_ns))
+	if (is_counted && !quota_take_one(&calls->under_way, limits->concurrent_calls))
+		return "concurrent-calls";
+	if (limits->calls_per_second != 0 && !is_in_rate(calls, limits->calls_per_second, now_ns))
 		refusal = "calls-per-second";
 	if (refusal == NULL)
 		*ret_is_counted = is_counted;
@@ -180,7 +179,20 @@ quota_refusal quota_begin_call(struct quota_user *user, size_t module,
 
 void quota_end_call(struct quota_user *user, size_t module)
 {
-	uint32_t before = atomic_fetch_sub(&user->calls[module].under_way, 1);
+	quota_give_one(&user->calls[module].under_way);
+}
+
+bool quota_take_one(_Atomic uint32_t *count, uint32_t max)
+{
+	if (atomic_fetch_add(count, 1) < max)
+		return true;
+	quota_give_one(count);
+	return false;
+}
+
+void quota_give_one(_Atomic uint32_t *count)
+{
+	uint32_t before = atomic_fetch_sub(count, 1);
 
 	assert(before > 0);
 	(void)before;

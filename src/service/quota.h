@@ -39,7 +39,9 @@ struct quota_user {
 	uint32_t sessions;	/* under the table's lock */
 	uint64_t idle_since_ns; /* when the last session closed */
 	_Atomic uint64_t bytes;
-	struct quota_calls calls[]; /* one for each module of the service */
+	_Atomic uint32_t large_buffers; /* of the kernel, for answers on their way */
+	_Atomic uint32_t queued;	/* calls that wait for a worker */
+	struct quota_calls calls[];	/* one for each module of the service */
 };
 
 #define QUOTA_BUCKETS 256
@@ -83,6 +85,10 @@ void quota_close_session(struct quota *quota, struct quota_user *user, uint64_t 
 quota_refusal quota_begin_call(struct quota_user *user, size_t module,
 	const struct drpc_policy_limits *limits, uint64_t now_ns, bool *ret_is_counted);
 void quota_end_call(struct quota_user *user, size_t module);
+
+/* One more of something of which a uid may have so many; and one less. */
+bool quota_take_one(_Atomic uint32_t *count, uint32_t max);
+void quota_give_one(_Atomic uint32_t *count);
 
 /* Memory is held for a message under way; and given back. */
 bool quota_take_bytes(struct quota *quota, struct quota_user *user, size_t bytes);

@@ -162,7 +162,8 @@ static int keep_body(struct kept *kept, struct message *message)
 int request_keep(
 	const struct drpc_request *request, struct message *message, struct kept **ret_kept)
 {
-	size_t bytes = sizeof(struct kept) + message->size;
+	size_t bytes =
+		sizeof(struct kept) + (message->buffer != NULL ? message->capacity : message->size);
 	struct kept *kept;
 	int r;
 
@@ -243,6 +244,17 @@ static int make_output(struct drpc_request *request)
 	return 0;
 }
 
+/* What was unpacked lasts as long as the call, and so is its caller's to answer for. */
+static int charge_input(struct kept *kept)
+{
+	size_t held = arena_held(&kept->arena);
+
+	if (!quota_take_bytes(&kept->request.service->quota, kept->request.user, held))
+		return drpc_request_fail(&kept->request, DRPC_STATUS_BUSY, "max-bytes-per-uid");
+	kept->bytes_charged += held;
+	return 0;
+}
+
 static int run_handler(struct drpc_request *request)
 {
 	const ProtobufCMessage *input = NULL;
@@ -250,6 +262,8 @@ static int run_handler(struct drpc_request *request)
 
 	arena_set_budget(request->arena, PAYLOAD_BUDGET_FLOOR);
 	r = unpack_input(request, &input);
+	if (r == 0 && request->kept != NULL)
+		r = charge_input(request->kept);
 	if (r < 0)
 		return r;
 	arena_set_budget(request->arena, request->service->max_message_size + HANDLER_BUDGET_EXTRA);

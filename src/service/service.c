@@ -219,6 +219,8 @@ int service_begin(
 	if (limits != NULL) {
 		quota_set_limits(&service->quota, limits);
 		atomic_store(&service->max_message_size, max_message_size);
+	} else {
+		service->is_shared = true;
 	}
 	r = start_modules(service);
 	pthread_mutex_unlock(&service->lock);
@@ -235,7 +237,7 @@ void service_enter(struct drpc_service *service)
 void service_leave(struct drpc_service *service)
 {
 	pthread_mutex_lock(&service->lock);
-	if (--service->servers == 0)
+	if (--service->servers == 0 && !service->is_shared)
 		service_stop_modules(service);
 	pthread_mutex_unlock(&service->lock);
 }

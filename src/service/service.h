@@ -26,6 +26,7 @@ struct drpc_service {
 	pthread_mutex_t lock; /* guards the beginning */
 	bool is_sealed;	      /* in use: modules can no longer be added */
 	unsigned servers;
+	bool is_shared; /* used without a server too: modules stop with the service */
 	struct peer_system system;
 	struct quota quota;
 	_Atomic size_t max_message_size; /* of a response */

@@ -2,10 +2,14 @@
 /* Log: see log.h. */
 #include "util/log.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* Kept free for what ends a line whatever was left out: a quote, a brace, a newline. */
@@ -80,7 +84,7 @@ static void add_key(struct log_line *line, const char *key)
 	add_text(line, is_json ? "\":" : "=");
 }
 
-void log_begin(struct log_line *line, const struct log *log, const char *word)
+void log_begin(struct log_line *line, struct log *log, const char *word)
 {
 	line->log = log;
 	line->length = 0;
@@ -127,12 +131,64 @@ void log_number(struct log_line *line, const char *key, int64_t value)
 	add_text(line, digits);
 }
 
-void log_end(struct log_line *line)
+static bool put(const struct log *log, const char *text, size_t length)
+{
+	struct iovec iov = { (void *)(uintptr_t)text, length };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (log->is_socket)
+		return sendmsg(log->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+	return write(log->fd, text, length) >= 0;
+}
+
+static bool finish(struct log_line *line)
 {
 	if (line->log->format == LOG_JSON)
 		line->text[line->length++] = '}';
 	line->text[line->length++] = '\n';
-	/* There is nobody to tell when the log cannot be written. */
-	if (write(line->log->fd, line->text, line->length) < 0)
+	return put(line->log, line->text, line->length);
+}
+
+/* Say how many lines are missing before the one that gets through again. */
+static void say_dropped(struct log *log)
+{
+	unsigned dropped = atomic_exchange(&log->dropped, 0);
+	struct log_line line;
+
+	if (dropped == 0)
 		return;
+	log_begin(&line, log, "dropped");
+	log_number(&line, "lines", (int64_t)dropped);
+	if (!finish(&line))
+		atomic_fetch_add(&log->dropped, dropped);
+}
+
+void log_end(struct log_line *line)
+{
+	say_dropped(line->log);
+	if (!finish(line))
+		atomic_fetch_add(&line->log->dropped, 1);
+}
+
+void log_open(struct log *log, int fd, enum log_format format)
+{
+	struct stat st;
+	char name[32];
+
+	*log = (struct log){ .fd = fd, .format = format };
+	if (fstat(fd, &st) < 0)
+		return;
+	log->is_socket = S_ISSOCK(st.st_mode);
+	if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
+		return;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	log->own_fd = open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (log->own_fd >= 0)
+		log->fd = log->own_fd;
+}
+
+void log_close(struct log *log)
+{
+	if (log->own_fd > 0)
+		close(log->own_fd);
 }

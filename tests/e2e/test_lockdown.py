@@ -93,7 +93,7 @@ class Descriptors(Case):
         daemon = self.open_daemon('--threads', '2')
         kinds = collections.Counter(name.split(':')[0] if name.startswith(('socket:', 'pipe:')) else name
                                     for name in daemon.descriptors().values())
-        self.assertEqual(kinds, {'/dev/null': 2, 'pipe': 1, 'socket': 2, 'anon_inode:[eventpoll]': 2,
+        self.assertEqual(kinds, {'/dev/null': 2, 'pipe': 2, 'socket': 2, 'anon_inode:[eventpoll]': 2,
                                  'anon_inode:[eventfd]': 2, 'anon_inode:[signalfd]': 1})
 
     @needs_root

@@ -13,6 +13,7 @@
 
 #include "house.h"
 #include "raw.h"
+#include "server/workers.h"
 #include "util/cleanup.h"
 
 /* Connect, and be served: the status of a first call. */
@@ -213,10 +214,10 @@ static void test_drpc_server_does_not_reset_a_rate_on_reconnecting(void **state)
 	assert_true(busy >= 1);
 }
 
-/* One running, 1024 waiting, one too many. */
+/* One running, a uid's share waiting, one too many. */
 static void test_drpc_server_bounds_the_queue_for_blocking_methods(void **state)
 {
-	enum { CALLS = 1 + 1024 + 1 };
+	enum { CALLS = 1 + WORKERS_QUEUE_MAX_PER_UID + 1 };
 	struct rlimit before, limit;
 	static int fds[CALLS];
 	struct seen_event event;
