@@ -472,11 +472,13 @@ static int count_read(const char *path, double *ret_count)
 static int count_of(struct bench *b, enum server_program program, size_t calls, double *ret_count)
 {
 	char path[128];
+	char file[160]; /* of this process: a server may have children */
 	const struct server_plan plan = {
 		.program = program, .cpu = b->server_cpu, .sandbox_off = true, .count = path
 	};
 	AUTO_STOP struct server s = SERVER_NONE;
 	AUTO_CLOSE int fd = -1;
+	pid_t pid;
 	int error;
 
 	snprintf(path, sizeof(path), "%s/counts/%d-%zu", b->place.directory, (int)program, calls);
@@ -485,8 +487,10 @@ static int count_of(struct bench *b, enum server_program program, size_t calls, 
 		error = load_connect(s.socket, &fd);
 	for (size_t i = 0; i < calls && error == 0; i++)
 		error = exchange_run(&b->small, fd);
+	pid = s.pid;
 	server_stop(&s);
-	return error < 0 ? error : count_read(path, ret_count);
+	snprintf(file, sizeof(file), "%s.%d", path, (int)pid);
+	return error < 0 ? error : count_read(file, ret_count);
 }
 
 /* The difference of two lives, so that start and end do not count. */

@@ -84,7 +84,8 @@ static void drpcd_arguments(struct arguments *a, const struct server_place *p,
 	argument_write(a, "%zu", p->sessions);
 	if (geteuid() == 0) {
 		argument_add(a, "--user");
-		argument_write(a, "%u", (unsigned)p->user);
+		/* callgrind began its file as root, and ends it as whoever drpcd is then */
+		argument_write(a, "%u", plan->count ? 0U : (unsigned)p->user);
 	}
 }
 
@@ -100,7 +101,7 @@ static void arguments_make(struct arguments *a, const struct server_place *p,
 	if (plan->count) {
 		argument_add(a, "valgrind");
 		argument_add(a, "--tool=callgrind");
-		argument_write(a, "--callgrind-out-file=%s", plan->count);
+		argument_write(a, "--callgrind-out-file=%s.%%p", plan->count);
 	}
 	server_arguments[plan->program](a, p, plan, path);
 }

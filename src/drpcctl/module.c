@@ -16,11 +16,10 @@
 
 #include "util/cleanup.h"
 
-/* The directory "modules" beside the one that holds this program, so that a build tree works as it
- * is. */
-static int beside_program(char path[static PATH_MAX])
+/* @place below the directory that holds the one that this program is in. */
+static int beside_program(const char *place, char path[static PATH_MAX])
 {
-	static const char place[] = "/modules";
+	size_t size = strlen(place) + 1;
 	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
 	char *slash = NULL;
 
@@ -33,9 +32,9 @@ static int beside_program(char path[static PATH_MAX])
 			return -ENOENT;
 		*slash = '\0';
 	}
-	if ((size_t)(slash - path) + sizeof(place) > PATH_MAX)
+	if ((size_t)(slash - path) + size > PATH_MAX)
 		return -ENOENT;
-	memcpy(slash, place, sizeof(place));
+	memcpy(slash, place, size);
 	return 0;
 }
 
@@ -51,15 +50,29 @@ static int try_directory(const char *directory, const char *library, struct load
 	return access(module->path, F_OK) == 0 ? 0 : -ENOENT;
 }
 
+/* Where modules are in a build tree and in an installation, wherever either was put. */
+static const char *const beside[] = { "/modules", "/" DRPC_MODULE_SUBDIR };
+
+static int find_beside(
+	const char *library, struct loaded_module *module, char found[static PATH_MAX])
+{
+	for (size_t i = 0; i < ARRAY_SIZE(beside); i++) {
+		int r = beside_program(beside[i], found);
+
+		if (r == 0)
+			r = try_directory(found, library, module);
+		if (r == 0 || r == -ENOMEM)
+			return r;
+	}
+	return -ENOENT;
+}
+
 static int find(const char *directory, const char *library, struct loaded_module *module,
 	char found[static PATH_MAX])
 {
-	int r;
-
 	if (directory == NULL) {
-		r = beside_program(found);
-		if (r == 0)
-			r = try_directory(found, library, module);
+		int r = find_beside(library, module, found);
+
 		if (r == 0 || r == -ENOMEM)
 			return r;
 		directory = DRPC_MODULE_DIR;
