@@ -137,5 +137,7 @@ int main(int argc, char **argv)
 		puts("drpcctl " DRPC_VERSION);
 		return finish(EXIT_DONE);
 	}
-	return usage_error("drpcctl", "no such command: %s", argv[1]);
+	return usage_error("drpcctl",
+		"no such command: %s; the commands are call, policy check and policy explain",
+		argv[1]);
 }

@@ -66,12 +66,23 @@ static struct drpc_policy *source_get(const struct source *source, size_t index)
 	return source->policy != NULL ? source->policy : drpc_policies_get(source->policies, index);
 }
 
+/* One that serves nothing is wrong for the server too. */
+static int load_directory(struct check *check, const char *path, struct source *source)
+{
+	int r = drpc_policies_load(path, check->problems, &source->policies);
+
+	if (r == 0 && source_size(source) == 0)
+		drpc_problems_add(check->problems, path, 0,
+			"there is no .policy file, so nothing would be served; write one");
+	return r;
+}
+
 static int load_path(struct check *check, const char *path, struct source *source)
 {
 	struct stat status;
 
 	if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
-		return drpc_policies_load(path, check->problems, &source->policies);
+		return load_directory(check, path, source);
 	return drpc_policy_load(path, check->problems, &source->policy);
 }
 
